@@ -1,0 +1,146 @@
+"""Denoising of a release: consistent margins, and shrinkage of each pair's interaction.
+
+All of it is post-processing in closed form; the noise scales are known, so nothing is tuned to
+the data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sdv_slicedp.grid import column_law
+from sdv_slicedp.release import ColumnRelease, Marginal, Release
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the generator is trained on: probabilities with the noise taken out.
+
+    Attributes:
+        laws: Law of each column over its pair cells, shape ``(n_bins,)`` each.
+        fine_laws: Law of each column over its fine cells.
+        pairs: Column positions of each two-column law.
+        tables: Two-column laws, in the order of ``pairs``.
+        precisions: Weight of each two-column law in the loss, Eq. (8): rows^2 / sigma^2.
+    """
+
+    laws: tuple[Floats, ...]
+    fine_laws: tuple[Floats, ...]
+    pairs: tuple[tuple[int, int], ...]
+    tables: tuple[Floats, ...]
+    precisions: Floats
+
+
+def denoise(release: Release, *, shrink: bool = True) -> Target:
+    """Denoised laws of a release: Eqs. (9) to (11)."""
+    rows = release.noisy_rows
+    fine = [column_law(c.domain, c.levels) for c in release.columns]
+    laws = consistent_margins(release, fine, rows)
+    fine_laws = [
+        _within_bins(column, counts, law)
+        for column, (_, counts, _), law in zip(release.columns, fine, laws, strict=True)
+    ]
+    tables = [denoised_pair(m, laws, rows, shrink=shrink) for m in release.marginals]
+    return Target(
+        tuple(laws),
+        tuple(fine_laws),
+        tuple((m.columns[0], m.columns[1]) for m in release.marginals),
+        tuple(tables),
+        np.array([(rows / m.sigma) ** 2 for m in release.marginals]),
+    )
+
+
+def consistent_margins(
+    release: Release, fine: list[tuple[object, Floats, Floats]], rows: float
+) -> list[Floats]:
+    """One-column laws from the one-column slices and the margins of all pairs, Eq. (10).
+
+    Every pair's row and column sums measure its columns again, with variance sigma^2 times the
+    number of cells summed; all are averaged by inverse variance.
+    """
+    precision, weighted = [], []
+    for column, (_, counts, spread) in zip(release.columns, fine, strict=True):
+        own = np.bincount(column.bins, counts, column.n_bins)
+        variance = np.bincount(column.bins, spread, column.n_bins)
+        precision.append(1.0 / np.maximum(variance, 1e-9))
+        weighted.append(own / np.maximum(variance, 1e-9))
+    for marginal in release.marginals:
+        a, b = marginal.columns
+        for column, axis in ((a, 1), (b, 0)):
+            variance = marginal.sigma**2 * marginal.counts.shape[axis]
+            precision[column] += 1.0 / variance
+            weighted[column] += marginal.counts.sum(axis) / variance
+    estimates = [w / p for w, p in zip(weighted, precision, strict=True)]
+    return [
+        to_simplex(estimate, 1.0 / p, rows)
+        for estimate, p in zip(estimates, precision, strict=True)
+    ]
+
+
+def to_simplex(counts: Floats, variance: Floats, rows: float) -> Floats:
+    """Law nearest to noisy counts in the metric of their noise.
+
+    Counts are moved in proportion to their variance until they are not negative and sum to
+    ``rows`` (the projection onto the simplex in the inverse-variance metric), then divided.
+    """
+    low, high = (
+        float(np.min((counts - rows) / variance)) - 1.0,
+        float(np.max(counts / variance)) + 1.0,
+    )
+    for _ in range(100):
+        middle = 0.5 * (low + high)
+        if np.maximum(counts - middle * variance, 0.0).sum() > rows:
+            low = middle
+        else:
+            high = middle
+    projected = np.maximum(counts - high * variance, 0.0)
+    total = projected.sum()
+    return projected / total if total > 0 else np.full(len(counts), 1.0 / len(counts))
+
+
+def _within_bins(column: ColumnRelease, counts: Floats, law: Floats) -> Floats:
+    """Law over the fine cells: the pair cells' law, divided by the fine counts inside each."""
+    mass = np.bincount(column.bins, counts, column.n_bins)
+    size = np.bincount(column.bins, minlength=column.n_bins)
+    empty = mass[column.bins] <= 0
+    share = np.where(empty, 1.0 / size[column.bins], counts / np.maximum(mass, 1e-300)[column.bins])
+    return law[column.bins] * share
+
+
+def denoised_pair(
+    marginal: Marginal, laws: list[Floats], rows: float, *, shrink: bool = True
+) -> Floats:
+    """Two-column law with the given margins and a shrunken interaction, Eq. (11)."""
+    left, right = (laws[i] for i in marginal.columns)
+    independent = np.outer(left, right)
+    interaction = marginal.counts / rows - independent
+    interaction -= interaction.mean(0)[None, :]
+    interaction -= interaction.mean(1)[:, None]
+    if shrink:
+        interaction = shrink_singular_values(interaction, marginal.sigma / rows)
+    return independent + interaction
+
+
+def shrink_singular_values(matrix: Floats, sigma: float) -> Floats:
+    """Frobenius-optimal shrinkage of a low-rank matrix in white noise of scale ``sigma``.
+
+    Gavish and Donoho, "Optimal shrinkage of singular values" (IEEE Trans. Inf. Theory 63, 2017),
+    Eq. (7): for y above 1 + sqrt(beta) in units of sigma sqrt(n), the singular value becomes
+    sqrt((y^2 - beta - 1)^2 - 4 beta) / y, otherwise 0.
+    """
+    rows, columns = matrix.shape
+    if min(rows, columns) < 2:
+        return np.zeros_like(matrix)
+    beta = min(rows - 1, columns - 1) / max(rows - 1, columns - 1)
+    scale = sigma * np.sqrt(max(rows - 1, columns - 1))
+    left, values, right = np.linalg.svd(matrix, full_matrices=False)
+    y = values / scale
+    kept = y > 1 + np.sqrt(beta)
+    y = np.where(kept, y, 1 + np.sqrt(beta))
+    shrunk = np.where(kept, np.sqrt(np.maximum((y**2 - beta - 1) ** 2 - 4 * beta, 0.0)) / y, 0.0)
+    return np.asarray((left * (shrunk * scale)) @ right)

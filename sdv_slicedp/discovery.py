@@ -1,0 +1,129 @@
+"""Discovery of a domain that is not public: which cells are asked for, and what is made of them.
+
+The per-value maps have public parameters only; the decisions see noisy counts only. The counting
+and the noise are in ``mechanism.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sdv_slicedp.domain import MAX_UNITS, MISSING, Category, NumericalDomain, to_units
+from sdv_slicedp.grid import Cells, Floats, Integers, significant
+
+MAX_DECIMALS = 12
+"""Most decimals that are asked for."""
+EXPONENTS = range(-15, 16)
+"""Powers of ten of numbers whose decimals have no end: a cell each in the decimals slice."""
+DECIMAL_CELLS = MAX_DECIMALS + 1 + len(EXPONENTS)
+"""Cells of the decimals slice: 0 to MAX_DECIMALS decimals, then the endless ones by magnitude."""
+TIME_STEPS = (86_400 * 10**9, 3_600 * 10**9, 60 * 10**9, 10**9, 10**6, 10**3)
+"""Candidate steps of a datetime column in nanoseconds: day, hour, minute, second, ms, us."""
+ROUNDED_SHARE = 0.005
+"""Share of the rows that may lose decimals to the discovered step."""
+SIGNIFICANT_DIGITS = 9
+"""Digits that the largest values keep when the decimals have no end."""
+EXACT_BELOW = 1e12
+"""A number that is not whole with this many digits has endless decimals."""
+
+
+def decimal_cells(values: Floats) -> Integers:
+    """Cell of each number in the decimals slice; -1 if it is missing or infinite."""
+    finite = np.isfinite(values)
+    magnitude = np.abs(np.where(finite, values, 0.0))
+    exponent = np.floor(np.log10(np.maximum(magnitude, 1e-300)))
+    offset = np.clip(exponent, EXPONENTS[0], EXPONENTS[-1]).astype(np.int64) - EXPONENTS[0]
+    cells = MAX_DECIMALS + 1 + offset
+    undecided = finite.copy()
+    for decimals in range(MAX_DECIMALS + 1):
+        rows = np.flatnonzero(undecided & (magnitude * 10.0**decimals < EXACT_BELOW))
+        scaled = magnitude[rows] * 10.0**decimals
+        exact = np.abs(scaled - np.rint(scaled)) <= 1e-9 + 1e-15 * scaled
+        cells[rows[exact]] = decimals
+        undecided[rows[exact]] = False
+    whole = undecided & (magnitude >= EXACT_BELOW) & (magnitude == np.rint(magnitude))
+    cells[whole] = 0
+    cells[~finite] = -1
+    return cells
+
+
+def time_cells(values: Floats) -> Integers:
+    """Index in ``TIME_STEPS`` of the coarsest step that holds each instant; -1 if missing."""
+    cells = np.full(len(values), len(TIME_STEPS) - 1, dtype=np.int64)
+    finite = np.isfinite(values)
+    whole = np.where(finite, np.clip(values, -(2.0**62), 2.0**62), 0.0).astype(np.int64)
+    for index in reversed(range(len(TIME_STEPS) - 1)):
+        cells[whole % TIME_STEPS[index] == 0] = index
+    cells[~finite] = -1
+    return cells
+
+
+def finest_needed(counts: Integers, sigma: float) -> int:
+    """Smallest resolution that leaves no significant share of the rows to be rounded.
+
+    Args:
+        counts: Noisy counts by resolution, coarse to fine.
+        sigma: Their noise scale.
+    """
+    tails = np.cumsum(counts[::-1])[::-1]
+    noise = 3.0 * sigma * np.sqrt(np.arange(len(counts), 0, -1))
+    limit = np.maximum(noise, ROUNDED_SHARE * max(float(tails[0]), 0.0))
+    needed = np.flatnonzero(tails > limit)
+    return int(needed[-1]) if len(needed) else 0
+
+
+def time_step(counts: Integers, sigma: float) -> tuple[int, int]:
+    """Grid step in nanoseconds from the noisy slice of time steps."""
+    return (TIME_STEPS[finest_needed(counts, sigma)], 1)
+
+
+def decimal_step(counts: Integers, sigma: float) -> tuple[int, int]:
+    """Grid step from the noisy decimals slice.
+
+    With endless decimals, the largest significant magnitude keeps ``SIGNIFICANT_DIGITS`` digits.
+    """
+    ended, endless = counts[: MAX_DECIMALS + 1], counts[MAX_DECIMALS + 1 :]
+    total = max(float(counts.sum()), 0.0)
+    limit = max(3.0 * sigma * np.sqrt(len(endless)), ROUNDED_SHARE * total)
+    if endless.sum() > limit:
+        exponent = EXPONENTS[finest_needed(endless, sigma)]
+        return (1, 10 ** max(SIGNIFICANT_DIGITS - 1 - exponent, 0))
+    return (1, 10 ** finest_needed(ended, sigma))
+
+
+def with_step(domain: NumericalDomain, step: tuple[int, int]) -> NumericalDomain:
+    """The domain on the grid of ``step``, declared bounds turned into grid positions."""
+    if domain.bounds is None:
+        return replace(domain, step=step)
+    lower, upper = to_units(np.array(domain.bounds), step)
+    return replace(domain, step=step, lower=int(lower), upper=int(upper))
+
+
+def widest(domain: NumericalDomain) -> NumericalDomain:
+    """The domain with the widest bounds that a grid can have."""
+    return replace(domain, lower=-MAX_UNITS, upper=MAX_UNITS)
+
+
+def with_discovered_bounds(
+    domain: NumericalDomain, cells: Cells, counts: Integers, sigma: float
+) -> NumericalDomain:
+    """The domain between the outermost significant cells; a single zero if there is none."""
+    found = significant(counts, sigma) & (cells.lower != MISSING)
+    if not found.any():
+        return replace(domain, lower=0, upper=0)
+    lower, upper = int(cells.lower[found].min()), int(cells.upper[found].max())
+    return replace(domain, lower=lower, upper=upper)
+
+
+def is_category(value: Any) -> bool:
+    """Whether a value can be a discovered category: a string, an integer, a float or a boolean."""
+    return isinstance(value, str | bool | int | float)
+
+
+def in_public_order(categories: Iterable[Category]) -> tuple[Category, ...]:
+    """Categories by type and value, so that their order tells nothing about the table."""
+    return tuple(sorted(categories, key=lambda c: (type(c).__name__, c)))

@@ -1,0 +1,150 @@
+"""The mixture of products: a generator whose two-column laws are exact matrix products.
+
+N components, each a product of per-column categorical laws over the pair cells:
+p(x) = 1/N sum_z prod_j P_j[z, x_j]. Its state is a function of the release alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from sdv_slicedp.domain import MISSING, CategoricalDomain, ColumnDomain, from_units
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ColumnDecoder:
+    """Turns pair cells of one column into values.
+
+    Attributes:
+        domain: Complete domain.
+        lower: First grid position of each fine cell, sorted by pair cell, shape ``(F,)``.
+        upper: Last grid position of each fine cell.
+        bins: Pair cell of each fine cell, increasing.
+        law: Probability of each fine cell given its pair cell.
+    """
+
+    domain: ColumnDomain
+    lower: Integers
+    upper: Integers
+    bins: Integers
+    law: Floats
+
+    def positions(self, bins: Integers, rng: np.random.Generator) -> Integers:
+        """Grid positions drawn inside the given pair cells, shape ``(n,)``."""
+        steps = self.bins + _cumulative(self.law, self.bins)
+        cells = np.searchsorted(steps, bins + stratified_uniforms(bins, rng), side='right')
+        cells = _first_possible(np.minimum(cells, len(steps) - 1), bins, self.bins)
+        width = (self.upper - self.lower)[cells].astype(np.float64) + 1.0
+        inside = np.floor(stratified_uniforms(cells, rng) * width)
+        return self.lower[cells] + np.minimum(inside, width - 1).astype(np.int64)
+
+    def values(self, positions: Integers) -> pd.Series:
+        """Values in the processed space at grid positions."""
+        if isinstance(self.domain, CategoricalDomain):
+            choices = np.empty(self.domain.n_cells + 1, dtype=object)
+            choices[:] = None
+            choices[: len(self.domain.categories or ())] = self.domain.categories
+            return pd.Series(choices[positions], dtype=object)
+        missing = positions == MISSING
+        numbers = from_units(np.where(missing, 0, positions), self.domain.step or (1, 1))
+        numbers[missing] = np.nan
+        return pd.Series(numbers)
+
+
+def _cumulative(law: Floats, groups: Integers) -> Floats:
+    """Cumulative sum of ``law`` inside each run of equal ``groups``, scaled to end at 1."""
+    total = np.cumsum(law)
+    first = np.flatnonzero(np.r_[True, np.diff(groups) > 0])
+    last = np.r_[first[1:] - 1, len(groups) - 1]
+    before = np.repeat(total[first] - law[first], last - first + 1)
+    mass = np.repeat(total[last], last - first + 1) - before
+    result = (total - before) / np.where(mass > 0, mass, 1.0)
+    result[last] = 1.0
+    return result
+
+
+def _first_possible(cells: Integers, bins: Integers, cell_bins: Integers) -> Integers:
+    """Cells moved into their pair cell where rounding put them next to it."""
+    first = np.searchsorted(cell_bins, bins, side='left')
+    last = np.searchsorted(cell_bins, bins, side='right') - 1
+    return np.clip(cells, first, last)
+
+
+def stratified_uniforms(groups: Integers, rng: np.random.Generator) -> Floats:
+    """Uniform numbers, spread evenly inside each group: one in each of its equal strata.
+
+    Every number is uniform on [0, 1) by itself; together they have the smallest possible
+    sampling error of a one-column law.
+
+    Args:
+        groups: Group of each row, shape ``(n,)``.
+        rng: Source of randomness.
+    """
+    order = np.argsort(groups + rng.random(len(groups)))
+    sizes = np.bincount(groups)
+    start = np.cumsum(sizes) - sizes
+    ranks = np.empty(len(groups), dtype=np.float64)
+    ranks[order] = np.arange(len(groups)) - start[groups[order]]
+    return np.asarray((ranks + rng.random(len(groups))) / sizes[groups])
+
+
+class MixtureModel:
+    """A trained mixture of products; plain arrays, so it pickles without devices or libraries."""
+
+    def __init__(
+        self,
+        components: list[npt.NDArray[np.float32]],
+        decoders: list[ColumnDecoder],
+        loss_values: pd.DataFrame,
+    ) -> None:
+        """Keep the fitted tables.
+
+        Args:
+            components: One array of shape ``(N, n_bins)`` per column, rows sum to 1.
+            decoders: One per column.
+            loss_values: Columns ``Epoch`` and ``Loss``.
+        """
+        self.components = components
+        self.decoders = decoders
+        self.loss_values = loss_values
+        self._rng = np.random.default_rng()
+
+    def set_random_state(self, random_state: Any) -> None:
+        """Restart the sampling stream from a seed."""
+        self._rng = np.random.default_rng(random_state)
+
+    def sample(self, num_rows: int) -> pd.DataFrame:
+        """Rows in the processed space.
+
+        Components and cells are drawn with stratified uniforms, so that the sample's one-column
+        laws are those of the model up to rounding.
+        """
+        n_components = len(self.components[0])
+        shift = self._rng.permutation(n_components)
+        component = shift[np.arange(num_rows) % n_components]
+        component = self._rng.permutation(component)
+        frame = {}
+        for table, decoder in zip(self.components, self.decoders, strict=True):
+            bins = draw_cells(table, component, self._rng)
+            frame[decoder.domain.name] = decoder.values(decoder.positions(bins, self._rng))
+        return pd.DataFrame(frame, index=pd.RangeIndex(num_rows))
+
+
+def draw_cells(
+    table: npt.NDArray[np.float32], component: Integers, rng: np.random.Generator
+) -> Integers:
+    """Pair cell of each row of one column, given each row's component."""
+    steps = np.cumsum(table.astype(np.float64), axis=1)
+    steps /= steps[:, -1:]
+    n_cells = table.shape[1]
+    ladder = (steps + np.arange(len(table))[:, None]).ravel()
+    drawn = np.searchsorted(ladder, component + stratified_uniforms(component, rng), side='right')
+    return np.clip(drawn - component * n_cells, 0, n_cells - 1)
