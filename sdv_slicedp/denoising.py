@@ -6,15 +6,13 @@ the data.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from sdv_slicedp.grid import column_law
+from sdv_slicedp.grid import Cells, Floats, column_law
 from sdv_slicedp.release import ColumnRelease, Marginal, Release
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def denoise(release: Release, *, shrink: bool = True) -> Target:
 
 
 def consistent_margins(
-    release: Release, fine: list[tuple[object, Floats, Floats]], rows: float
+    release: Release, fine: Sequence[tuple[Cells, Floats, Floats]], rows: float
 ) -> list[Floats]:
     """One-column laws from the one-column slices and the margins of all pairs, Eq. (10).
 
@@ -70,11 +68,10 @@ def consistent_margins(
         precision.append(1.0 / np.maximum(variance, 1e-9))
         weighted.append(own / np.maximum(variance, 1e-9))
     for marginal in release.marginals:
-        a, b = marginal.columns
-        for column, axis in ((a, 1), (b, 0)):
-            variance = marginal.sigma**2 * marginal.counts.shape[axis]
-            precision[column] += 1.0 / variance
-            weighted[column] += marginal.counts.sum(axis) / variance
+        for position, other in zip(marginal.columns, (1, 0), strict=True):
+            variance = marginal.sigma**2 * marginal.counts.shape[other]
+            precision[position] += 1.0 / variance
+            weighted[position] += marginal.counts.sum(other) / variance
     estimates = [w / p for w, p in zip(weighted, precision, strict=True)]
     return [
         to_simplex(estimate, 1.0 / p, rows)
@@ -131,7 +128,8 @@ def shrink_singular_values(matrix: Floats, sigma: float) -> Floats:
 
     Gavish and Donoho, "Optimal shrinkage of singular values" (IEEE Trans. Inf. Theory 63, 2017),
     Eq. (7): for y above 1 + sqrt(beta) in units of sigma sqrt(n), the singular value becomes
-    sqrt((y^2 - beta - 1)^2 - 4 beta) / y, otherwise 0.
+    sqrt((y^2 - beta - 1)^2 - 4 beta) / y. Below, single values are lost in the noise but their
+    sum need not be: they are kept in proportion to their energy beyond that of the noise.
     """
     rows, columns = matrix.shape
     if min(rows, columns) < 2:
@@ -143,4 +141,9 @@ def shrink_singular_values(matrix: Floats, sigma: float) -> Floats:
     kept = y > 1 + np.sqrt(beta)
     y = np.where(kept, y, 1 + np.sqrt(beta))
     shrunk = np.where(kept, np.sqrt(np.maximum((y**2 - beta - 1) ** 2 - 4 * beta, 0.0)) / y, 0.0)
-    return np.asarray((left * (shrunk * scale)) @ right)
+    n_kept = int(kept.sum())
+    rest = np.where(kept, 0.0, values)
+    noise = sigma**2 * (rows - 1 - n_kept) * (columns - 1 - n_kept)
+    energy = float((rest**2).sum())
+    kept_rest = min(1.0, max(0.0, energy / noise - 1.0)) if noise > 0 else 1.0
+    return np.asarray((left * (shrunk * scale + kept_rest * rest)) @ right)

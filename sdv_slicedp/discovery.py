@@ -11,9 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
 from sdv_slicedp.domain import MAX_UNITS, MISSING, Category, NumericalDomain, to_units
-from sdv_slicedp.grid import Cells, Floats, Integers, significant
+from sdv_slicedp.grid import Cells, Floats, Integers, within
 
 MAX_DECIMALS = 12
 """Most decimals that are asked for."""
@@ -25,6 +27,8 @@ TIME_STEPS = (86_400 * 10**9, 3_600 * 10**9, 60 * 10**9, 10**9, 10**6, 10**3)
 """Candidate steps of a datetime column in nanoseconds: day, hour, minute, second, ms, us."""
 ROUNDED_SHARE = 0.005
 """Share of the rows that may lose decimals to the discovered step."""
+BOUND_SIGNIFICANCE = 3.5
+"""A cell belongs to the discovered range if its count exceeds this many noise scales."""
 SIGNIFICANT_DIGITS = 9
 """Digits that the largest values keep when the decimals have no end."""
 EXACT_BELOW = 1e12
@@ -76,9 +80,18 @@ def finest_needed(counts: Integers, sigma: float) -> int:
     return int(needed[-1]) if len(needed) else 0
 
 
-def time_step(counts: Integers, sigma: float) -> tuple[int, int]:
-    """Grid step in nanoseconds from the noisy slice of time steps."""
-    return (TIME_STEPS[finest_needed(counts, sigma)], 1)
+def resolution_cells(values: Floats, sdtype: str) -> tuple[Integers, int]:
+    """Cell of each value in its column's resolution slice, and the number of cells."""
+    if sdtype == 'datetime':
+        return time_cells(values), len(TIME_STEPS)
+    return decimal_cells(values), DECIMAL_CELLS
+
+
+def step(sdtype: str, counts: Integers, sigma: float) -> tuple[int, int]:
+    """Grid step of a column from its noisy resolution slice."""
+    if sdtype == 'datetime':
+        return (TIME_STEPS[finest_needed(counts, sigma)], 1)
+    return decimal_step(counts, sigma)
 
 
 def decimal_step(counts: Integers, sigma: float) -> tuple[int, int]:
@@ -108,22 +121,32 @@ def widest(domain: NumericalDomain) -> NumericalDomain:
     return replace(domain, lower=-MAX_UNITS, upper=MAX_UNITS)
 
 
-def with_discovered_bounds(
+def with_bounds(
     domain: NumericalDomain, cells: Cells, counts: Integers, sigma: float
-) -> NumericalDomain:
-    """The domain between the outermost significant cells; a single zero if there is none."""
-    found = significant(counts, sigma) & (cells.lower != MISSING)
+) -> tuple[NumericalDomain, npt.NDArray[np.bool_]]:
+    """The domain between the outermost significant cells, and which cells lie in it.
+
+    Without a significant cell, the domain is the single cell that holds zero.
+    """
+    values = cells.lower != MISSING
+    found = (counts > BOUND_SIGNIFICANCE * sigma) & values
     if not found.any():
-        return replace(domain, lower=0, upper=0)
+        found = values & (cells.lower <= 0) & (cells.upper >= 0)
     lower, upper = int(cells.lower[found].min()), int(cells.upper[found].max())
-    return replace(domain, lower=lower, upper=upper)
+    return replace(domain, lower=lower, upper=upper), within(cells, lower, upper)
 
 
-def is_category(value: Any) -> bool:
-    """Whether a value can be a discovered category: a string, an integer, a float or a boolean."""
-    return isinstance(value, str | bool | int | float)
+def category_values(values: pd.Series) -> pd.Series:
+    """Values that can be categories (text, numbers, booleans); others become missing."""
+    objects = values.astype(object)
+    return objects.where(objects.map(_is_category), None)
 
 
-def in_public_order(categories: Iterable[Category]) -> tuple[Category, ...]:
-    """Categories by type and value, so that their order tells nothing about the table."""
-    return tuple(sorted(categories, key=lambda c: (type(c).__name__, c)))
+def _is_category(value: Any) -> bool:
+    return isinstance(value, str | bool | int | float | np.bool_ | np.integer | np.floating)
+
+
+def in_public_order(values: Iterable[Any]) -> tuple[Category, ...]:
+    """Plain Python values by type and value, so that their order tells nothing else."""
+    plain: list[Category] = [v.item() if isinstance(v, np.generic) else v for v in values]
+    return tuple(sorted(plain, key=lambda c: (type(c).__name__, c)))

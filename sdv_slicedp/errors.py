@@ -1,4 +1,4 @@
-"""The package's own exceptions. Each is built from one string, as SDV requires of errors it re-raises."""
+"""The package's own exceptions; each is built from one string, as SDV requires."""
 
 
 class PrivacyError(RuntimeError):

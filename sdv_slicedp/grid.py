@@ -25,11 +25,11 @@ from sdv_slicedp.release import Level
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-ROOT_CELLS = 64
-BRANCHING = 16
+ROOT_CELLS = 32
+BRANCHING = 8
 SIGNIFICANCE = 4.0
 """A cell is refined, or stands alone, if its noisy count exceeds this many noise scales."""
-HIDDEN = 1.5
+HIDDEN = 0.5
 """A pooled cell with less than this many noise scales is taken as empty."""
 NANOSECONDS_PER_YEAR = 31_556_952 * 10**9
 FIRST_YEAR, LAST_YEAR = -292, 292
@@ -234,6 +234,35 @@ def join_small(groups: Integers, counts: Floats, target: float, keep: Integers) 
     return numbers[groups]
 
 
+def close_bins(
+    score: Floats, counts: Floats, alone: npt.NDArray[np.bool_], target: float, floor: float
+) -> Integers:
+    """Groups of neighbouring cells, closed when they reach a score and hold enough rows.
+
+    A cell that reaches both by itself, or is marked ``alone``, is its own group.
+
+    Args:
+        score: Share of the bins that each cell asks for, shape ``(cells,)``.
+        counts: Estimated counts, not negative.
+        alone: Cells that are groups in any case.
+        target: Score that closes a group.
+        floor: Count that closes a group.
+
+    Returns:
+        Group number of each cell, increasing from zero.
+    """
+    single = alone | ((score >= target) & (counts >= floor))
+    groups = np.zeros(len(score), dtype=np.int64)
+    group, total, count = -1, np.inf, np.inf
+    for i in range(len(score)):
+        if single[i] or (total >= target and count >= floor):
+            group, total, count = group + 1, 0.0, 0.0
+        groups[i] = group
+        total = np.inf if single[i] else total + score[i]
+        count = np.inf if single[i] else count + counts[i]
+    return groups
+
+
 def pack(counts: Floats, target: float) -> Integers:
     """Groups of unordered cells with at least ``target`` of the mass, largest cells first.
 
@@ -270,6 +299,7 @@ def column_law(domain: ColumnDomain, levels: Sequence[Level]) -> tuple[Cells, Fl
     groups = pool(cells, counts, spread, SIGNIFICANCE * float(np.sqrt(spread.max())))
     first = np.flatnonzero(np.r_[True, np.diff(groups) > 0])
     last = np.r_[first[1:] - 1, len(groups) - 1]
-    sums, variances = np.bincount(groups, counts), np.bincount(groups, spread)
+    sums: Floats = np.bincount(groups, counts).astype(np.float64)
+    variances: Floats = np.bincount(groups, spread).astype(np.float64)
     sums[sums < HIDDEN * np.sqrt(variances)] = 0.0
     return Cells(cells.lower[first], cells.upper[last]), sums, variances

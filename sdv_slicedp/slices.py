@@ -1,7 +1,8 @@
-"""Which slices are measured, and how the budget is shared between them."""
+"""Which slices are measured, on which cells, and how the budget is shared between them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -9,56 +10,138 @@ import numpy as np
 import numpy.typing as npt
 
 from sdv_slicedp import grid
-from sdv_slicedp.domain import MISSING
+from sdv_slicedp.domain import MISSING, CategoricalDomain, ColumnDomain
 from sdv_slicedp.grid import Cells, Floats, Integers
+from sdv_slicedp.release import ColumnRelease
+
+Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class HistogramPlan:
-    """Public parameters of the histogram mechanism. All shares are shares of mu^2, Eq. (6).
+    """Public parameters of the histogram mechanism. Shares are shares of mu^2, Eq. (6).
 
     Attributes:
         domain_share: For the discovery of domains that are not public (0 if all are).
         threshold_share: Share of delta for the thresholds of category discovery.
         one_column_share: For the one-column slices.
-        max_bins: Cells of a numeric column in the two-column slices, at most about.
-        bin_noise: A numeric bin's expected count is at least this many pair noise scales.
-        category_noise: A category whose expected count is below this many pair noise scales
-            shares a cell with other rare categories.
+        selection_share: Share of what is left then, for the scores of the pairs.
+        even_share: Share of the pairs' budget that every pair gets alike.
+        max_bins: Pair cells of a numeric column, at most about.
+        spread_weight: 0 gives the cells equal mass, 1 spreads them over the range.
+        bin_noise: A numeric pair cell holds at least this many noise scales of a pair.
+        category_noise: Categories that hold less share a pair cell.
     """
 
-    domain_share: float = 0.08
+    domain_share: float = 0.1
     threshold_share: float = 0.1
     one_column_share: float = 0.15
+    selection_share: float = 0.05
+    even_share: float = 0.5
     max_bins: int = 32
+    spread_weight: float = 0.5
     bin_noise: float = 8.0
     category_noise: float = 3.0
 
 
-def column_pairs(n_columns: int) -> list[tuple[int, int]]:
+def column_pairs(n_columns: int) -> list[Pair]:
     """All pairs of columns, in order."""
     return list(combinations(range(n_columns), 2))
 
 
-def pair_sigmas(n_pairs: int, mu_squared: float) -> npt.NDArray[np.float64]:
-    """Equal noise scales of ``n_pairs`` slices that together spend ``mu_squared``."""
-    return np.full(n_pairs, np.sqrt(n_pairs / mu_squared))
-
-
-def numeric_bins(
-    cells: Cells, counts: Floats, spread: Floats, rows: float, sigma: float, plan: HistogramPlan
+def pair_cells(
+    domain: ColumnDomain, cells: Cells, counts: Floats, sigma: float, plan: HistogramPlan
 ) -> Integers:
-    """Pair cell of each fine cell of a numeric column.
+    """Pair cell of each fine cell of a column, numbered from zero.
 
     Args:
+        domain: The column's complete domain.
         cells: Fine cells.
-        counts: Their noisy counts.
-        spread: Their variances.
-        rows: Noisy number of rows.
-        sigma: Noise scale of a pair.
+        counts: Their estimated counts, not negative.
+        sigma: Noise scale expected of a pair.
         plan: Public parameters.
     """
-    target = max(rows / plan.max_bins, plan.bin_noise * sigma)
-    groups = grid.pool(cells, counts, spread, target)
-    keep = groups[cells.lower == MISSING]
-    return grid.join_small(groups, counts, target / 4, keep)
+    if isinstance(domain, CategoricalDomain):
+        return grid.pack(counts, max(plan.category_noise * sigma, 1.0))
+    value = cells.lower != MISSING
+    spreading = np.where(value, np.cbrt(counts * cells.widths**2), 0.0)
+    score = (1 - plan.spread_weight) * counts / max(float(counts.sum()), 1.0)
+    score += plan.spread_weight * spreading / max(float(spreading.sum()), 1e-300)
+    floor = plan.bin_noise * sigma
+    groups = grid.close_bins(score, counts, ~value, 1.0 / plan.max_bins, floor)
+    return grid.join_small(groups, counts, floor / 2, groups[~value])
+
+
+def bin_laws(columns: Sequence[ColumnRelease]) -> tuple[list[Floats], float]:
+    """Laws over the pair cells by the one-column slices alone, and the number of rows."""
+    counts = [
+        np.bincount(c.bins, grid.column_law(c.domain, c.levels)[1], c.n_bins) for c in columns
+    ]
+    rows = max(float(np.median([c.sum() for c in counts])), 1.0)
+    return [c / max(float(c.sum()), 1.0) for c in counts], rows
+
+
+def allocate(
+    scores: Integers,
+    expected: Sequence[Integers],
+    rows: float,
+    score_sigma: float,
+    mu_squared: float,
+    plan: HistogramPlan,
+) -> Floats:
+    """Noise scale of each pair, Eq. (12).
+
+    A pair of dependence s (total variation from independence) measured with scale sigma is taken
+    to be wrong by s k sigma / (s + k sigma) after denoising, k growing with its number of cells.
+    Scales minimise the sum under the budget; a share of the budget is spread evenly.
+
+    Args:
+        scores: Noisy L1 distances from independence.
+        expected: Expected counts under independence.
+        rows: Noisy number of rows.
+        score_sigma: Noise scale of the scores.
+        mu_squared: Budget of all pairs.
+        plan: Public parameters.
+    """
+    chance = np.array([np.sqrt(2 * e / np.pi).sum() for e in expected])
+    strength = np.maximum(scores - chance, score_sigma) / (2 * rows)
+    shapes = np.array([e.shape for e in expected], dtype=np.float64)
+    cells = shapes.prod(1)
+    reach = 0.4 * np.minimum(cells, np.sqrt(cells * shapes.sum(1))) / rows
+    share = 1 / best_scales(strength, reach, mu_squared) ** 2
+    share = plan.even_share / len(share) + (1 - plan.even_share) * share / share.sum()
+    return np.asarray(1 / np.sqrt(mu_squared * share))
+
+
+def best_scales(strength: Floats, reach: Floats, mu_squared: float) -> Floats:
+    """Scales that minimise the sum of s k sigma / (s + k sigma) for a given sum of 1/sigma^2.
+
+    At the minimum, k s^2 sigma^3 / (s + k sigma)^2 is the same for all pairs; it grows with
+    sigma, so two bisections find it.
+    """
+
+    def scales(level: float) -> Floats:
+        return bisect(lambda x: reach * strength**2 * x**3 / (strength + reach * x) ** 2 < level)
+
+    def bisect(below: Callable[[Floats], npt.NDArray[np.bool_]]) -> Floats:
+        low, high = np.full(len(reach), 1e-4), np.full(len(reach), 1e12)
+        for _ in range(60):
+            middle = np.sqrt(low * high)
+            up = below(middle)
+            low, high = np.where(up, middle, low), np.where(up, high, middle)
+        return high
+
+    low, high = 1e-18, 1e18
+    for _ in range(80):
+        middle = float(np.sqrt(low * high))
+        if np.sum(1 / scales(middle) ** 2) > mu_squared:
+            low = middle
+        else:
+            high = middle
+    return scales(high)
+
+
+def sigma_ladder(sigmas: Floats) -> Floats:
+    """Scales rounded to powers of the square root of two, so that few are different."""
+    base = sigmas.min()
+    return np.asarray(base * 2.0 ** (np.round(2 * np.log2(sigmas / base)) / 2))

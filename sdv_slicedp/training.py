@@ -1,9 +1,8 @@
-"""From a release to a trained generator; no data, no budget."""
+"""From a release to a trained generator: no data, no budget, any number of times."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,22 +11,32 @@ import torch
 from tqdm import tqdm
 
 from sdv_slicedp.denoising import Target, denoise
+from sdv_slicedp.divergence import PairDivergence
 from sdv_slicedp.domain import CategoricalDomain
 from sdv_slicedp.generator import ColumnDecoder, MixtureModel
 from sdv_slicedp.release import ColumnRelease, Release
 
 Floats = npt.NDArray[np.float64]
+Tables = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """How a mixture is trained."""
+class TrainingPlan:
+    """How a mixture of products is trained.
 
-    epochs: int = 600
+    Attributes:
+        epochs: Gradient steps; every step sees all pairs.
+        n_components: Number N of components.
+        learning_rate: First step of Adam on the logits.
+        final_rate: Last step, as a share of the first; geometric in between.
+        starting_scale: Spread of the first logits around the product of the one-column laws.
+    """
+
+    epochs: int = 400
     n_components: int = 1000
     learning_rate: float = 0.3
+    final_rate: float = 0.01
     starting_scale: float = 0.5
-    decay: float = 0.01
 
 
 def train(
@@ -39,127 +48,101 @@ def train(
     seed: int | None = None,
     device: str = 'cpu',
     verbose: bool = False,
-    schedule: Schedule | None = None,
-    callback: Callable[[int, float], None] | None = None,
+    plan: TrainingPlan | None = None,
 ) -> MixtureModel:
-    base = schedule or Schedule()
-    schedule = Schedule(
-        epochs or base.epochs, n_components or base.n_components, base.learning_rate,
-        base.starting_scale, base.decay
+    """Train a generator on a release.
+
+    Args:
+        release: The release; the only input that depends on the private table.
+        generator: ``'mixture'``.
+        epochs: Overrides the plan's.
+        n_components: Overrides the plan's.
+        seed: Seed of the starting point; ``None`` for a new one each time.
+        device: Torch device to train on.
+        verbose: Show a progress bar.
+        plan: The rest of the settings.
+
+    Returns:
+        A model of plain arrays.
+
+    Raises:
+        ValueError: If ``generator`` is unknown.
+    """
+    if generator != 'mixture':
+        raise ValueError(f"generator must be 'mixture', got {generator!r}.")
+    plan = plan or TrainingPlan()
+    plan = replace(
+        plan,
+        epochs=plan.epochs if epochs is None else epochs,
+        n_components=plan.n_components if n_components is None else n_components,
     )
     target = denoise(release)
-    problem = GramProblem(target, torch.device(device))
-    logits = problem.start(schedule, seed)
-    losses = minimise(problem, logits, schedule, verbose=verbose)
-    blocks = problem.softmax(logits).cpu().numpy()
-    components = np.split(blocks, problem.offsets[1:-1], axis=1)
+    divergence = PairDivergence(target, torch.device(device))
+    logits = starting_point(divergence, plan, seed)
+    losses = minimise(divergence, logits, plan, verbose=verbose)
+    probabilities = divergence.softmax(logits).cpu().numpy()
+    components = np.split(probabilities, divergence.offsets[1:-1], axis=1)
     return build_model(release, target, components, losses)
 
 
-class GramProblem:
-    """Loss (8) over all pairs at once: the model's two-column laws are one Gram matrix, Eq. (7)."""
-
-    def __init__(self, target: Target, device: torch.device) -> None:
-        sizes = [len(law) for law in target.laws]
-        self.offsets = np.cumsum([0, *sizes])
-        total = int(self.offsets[-1])
-        table = np.zeros((total, total), dtype=np.float32)
-        weight = np.zeros((total, total), dtype=np.float32)
-        scale = float(np.mean(target.precisions)) if len(target.precisions) else 1.0
-        for (a, b), law, precision in zip(
-            target.pairs, target.tables, target.precisions, strict=True
-        ):
-            rows = slice(self.offsets[a], self.offsets[a + 1])
-            cols = slice(self.offsets[b], self.offsets[b + 1])
-            table[rows, cols], table[cols, rows] = law, law.T
-            weight[rows, cols] = weight[cols, rows] = precision / scale
-        self.table = torch.from_numpy(table).to(device)
-        self.weight = torch.from_numpy(weight).to(device)
-        self.law = torch.from_numpy(np.concatenate(target.laws).astype(np.float32)).to(device)
-        self.column = torch.from_numpy(
-            np.repeat(np.arange(len(sizes)), sizes).astype(np.int64)
-        ).to(device)
-        self.n_columns = len(sizes)
-
-    def start(self, schedule: Schedule, seed: int | None) -> torch.Tensor:
-        """Logits near the product of the one-column laws."""
-        rng = torch.Generator(device='cpu')
-        if seed is None:
-            rng.seed()
-        else:
-            rng.manual_seed(seed)
-        noise = torch.randn(schedule.n_components, len(self.law), generator=rng)
-        return torch.log(self.law.clamp_min(1e-6)) + schedule.starting_scale * noise.to(
-            self.law.device
-        )
-
-    def softmax(self, logits: torch.Tensor) -> torch.Tensor:
-        """Softmax of each column's block of logits."""
-        exp = torch.exp(logits - logits.amax(1, keepdim=True).clamp_min(0))
-        total = torch.zeros(len(logits), self.n_columns, device=logits.device)
-        total.index_add_(1, self.column, exp)
-        return exp / total.clamp_min(1e-30)[:, self.column]
-
-    def loss_and_gradient(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Loss (8) and its gradient in the logits."""
-        p = self.softmax(logits)
-        residual = (p.T @ p) / len(p) - self.table
-        weighted = self.weight * residual
-        loss = 0.5 * (weighted * residual).sum()
-        upstream = p @ weighted
-        product = p * upstream
-        inner = torch.zeros(len(p), self.n_columns, device=p.device)
-        inner.index_add_(1, self.column, product)
-        return loss, product - p * inner[:, self.column]
+def starting_point(
+    divergence: PairDivergence, plan: TrainingPlan, seed: int | None
+) -> torch.Tensor:
+    """Logits of shape ``(N, T)`` near the product of the one-column laws."""
+    stream = torch.Generator(device='cpu')
+    if seed is None:
+        stream.seed()
+    else:
+        stream.manual_seed(seed)
+    noise = torch.randn(plan.n_components, len(divergence.law), generator=stream)
+    product = torch.log(divergence.law.clamp_min(1e-6))
+    return product + plan.starting_scale * noise.to(divergence.law.device)
 
 
 def minimise(
-    problem: GramProblem, logits: torch.Tensor, schedule: Schedule, *, verbose: bool
+    divergence: PairDivergence, logits: torch.Tensor, plan: TrainingPlan, *, verbose: bool
 ) -> pd.DataFrame:
-    """Adam on the logits with a step that decays; the loss of each epoch."""
-    first, second = torch.zeros_like(logits), torch.zeros_like(logits)
+    """Adam (Kingma and Ba, arXiv 1412.6980v9) on the logits, in place; the loss of each epoch."""
+    mean, square = torch.zeros_like(logits), torch.zeros_like(logits)
     losses = []
-    for epoch in tqdm(range(schedule.epochs), disable=not verbose, desc='Training'):
-        loss, gradient = problem.loss_and_gradient(logits)
-        first.mul_(0.9).add_(gradient, alpha=0.1)
-        second.mul_(0.99).addcmul_(gradient, gradient, value=0.01)
-        t = epoch + 1
-        step = schedule.learning_rate * schedule.decay ** (epoch / schedule.epochs)
-        direction = first / (1 - 0.9**t) / ((second / (1 - 0.99**t)).sqrt() + 1e-12)
-        logits.sub_(direction, alpha=step)
-        losses.append(float(loss))
-    return pd.DataFrame({'Epoch': np.arange(len(losses)), 'Loss': losses})
+    for epoch in tqdm(range(plan.epochs), disable=not verbose, desc='Training'):
+        loss, gradient = divergence.loss_and_gradient(logits)
+        mean.lerp_(gradient, 0.1)
+        square.lerp_(gradient.square_(), 0.01)
+        rate = plan.learning_rate * plan.final_rate ** (epoch / plan.epochs)
+        spread = square.div(1 - 0.99 ** (epoch + 1)).sqrt_().add_(1e-12)
+        logits.addcdiv_(mean, spread, value=-rate / (1 - 0.9 ** (epoch + 1)))
+        losses.append(loss)
+    values = torch.stack(losses).cpu().numpy() if losses else np.zeros(0)
+    return pd.DataFrame({'Epoch': np.arange(len(values)), 'Loss': values.astype(np.float64)})
 
 
 def build_model(
-    release: Release, target: Target, components: list[npt.NDArray[np.float32]], losses: pd.DataFrame
+    release: Release, target: Target, components: list[Tables], losses: pd.DataFrame
 ) -> MixtureModel:
-    """Model without the remainder cells, which have no value to show."""
-    tables, decoders = [], []
-    for column, table, law in zip(release.columns, components, target.fine_laws, strict=True):
-        table, decoder = _visible(column, table, law)
-        tables.append(table)
-        decoders.append(decoder)
-    return MixtureModel(tables, decoders, losses)
+    """The model without the remainder cells, which have no value to show."""
+    shown = [
+        _visible(column, table, law)
+        for column, table, law in zip(release.columns, components, target.fine_laws, strict=True)
+    ]
+    return MixtureModel([table for table, _ in shown], [decoder for _, decoder in shown], losses)
 
 
-def _visible(
-    column: ColumnRelease, table: npt.NDArray[np.float32], law: Floats
-) -> tuple[npt.NDArray[np.float32], ColumnDecoder]:
+def _visible(column: ColumnRelease, table: Tables, law: Floats) -> tuple[Tables, ColumnDecoder]:
     domain, bins = column.domain, column.bins
     shown = np.ones(len(bins), dtype=bool)
     if isinstance(domain, CategoricalDomain) and domain.has_other and len(bins) > 1:
         shown[-1] = False
     kept = np.unique(bins[shown])
-    renumber = np.full(column.n_bins, -1)
-    renumber[kept] = np.arange(len(kept))
+    number = np.full(column.n_bins, -1, dtype=np.int64)
+    number[kept] = np.arange(len(kept))
     order = np.argsort(bins[shown], kind='stable')
-    table = table[:, kept] + np.float32(1e-12)
     decoder = ColumnDecoder(
         domain,
         column.fine_lower[shown][order],
         column.fine_upper[shown][order],
-        renumber[bins[shown][order]],
+        number[bins[shown][order]],
         law[shown][order],
     )
-    return table / table.sum(1, keepdims=True), decoder
+    table = table[:, kept] + np.float32(1e-12)
+    return table / table.sum(axis=1, keepdims=True), decoder

@@ -1,0 +1,177 @@
+"""SDV's hooks before the model, replaced by ones that look at the schema and at no cell.
+
+SDV's own ones log the number of rows, quote cells in errors, compare the data with the declared
+ranges, and learn ranges, frequencies and seeds from the rows.
+"""
+
+from __future__ import annotations
+
+import datetime
+import warnings
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from sdv.errors import SynthesizerInputError
+from sdv.logging import get_sdv_logger
+from sdv.metadata.errors import InvalidMetadataError
+from sdv.metadata.metadata import Metadata
+from sdv.single_table.base import BaseSingleTableSynthesizer
+
+from sdv_slicedp import encoding, frames, schema, transformers, validation
+from sdv_slicedp.domain import ColumnDomain
+
+# The user's metadata may hold private ranges: it is watched for changes from outside, so that
+# neither the synthesizer nor its saved file can reach it.
+_WATCHED: weakref.WeakKeyDictionary[Any, weakref.ref[Any]] = weakref.WeakKeyDictionary()
+
+
+class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
+    """A synthesizer that knows a table by its public schema only.
+
+    Args:
+        metadata: SDV metadata of one table.
+        public_domain: Which columns' declared ranges are attested as public.
+        enforce_min_max_values: Keep samples inside the range of their column.
+        enforce_rounding: Round samples to the decimals of their column.
+        locales: Locales of generated personal data.
+    """
+
+    def __init__(
+        self,
+        metadata: Metadata,
+        public_domain: schema.PublicDomain,
+        enforce_min_max_values: bool,
+        enforce_rounding: bool,
+        locales: Sequence[str] | str,
+    ) -> None:
+        super().__init__(metadata, enforce_min_max_values, enforce_rounding, locales)
+        self.public_domain = public_domain
+        try:
+            self.metadata = schema.strip_unattested(metadata, public_domain)
+        except (TypeError, ValueError) as error:
+            raise SynthesizerInputError(str(error)) from None
+        self._input_metadata = self.metadata.copy()
+        self._original_metadata = self.metadata.copy()
+        self._data_processor = encoding.SchemaProcessor(
+            self.metadata._convert_to_single_table(),
+            enforce_rounding=enforce_rounding,
+            enforce_min_max_values=enforce_min_max_values,
+            locales=locales,
+        )
+        _WATCHED[self] = weakref.ref(metadata)
+
+    def validate(self, data: dict[str, pd.DataFrame]) -> None:
+        """Check names and dtypes against the metadata. Cells are not looked at.
+
+        Args:
+            data: The table, by its name.
+
+        Raises:
+            InvalidDataTypeError: If ``data`` is not a dictionary of one table.
+            InvalidDataError: If the table is empty or does not have the metadata's columns.
+            DomainError: If attested ranges contradict themselves.
+        """
+        self._checked(data)
+
+    def auto_assign_transformers(self, data: dict[str, pd.DataFrame]) -> None:
+        """Assign the default transformers. Of ``data``, only names and dtypes are used.
+
+        Args:
+            data: The table, by its name.
+        """
+        table, domains = self._checked(data)
+        if not self._data_processor.fitted:
+            self._data_processor.prepare_domains(domains, frames.families(table))
+
+    def update_transformers(
+        self, column_name_to_transformer: dict[str, Any], table_name: str | None = None
+    ) -> None:
+        """Assign transformers; on a fitted synthesizer they take effect at once, for free.
+
+        Args:
+            column_name_to_transformer: ``None`` for columns that are modelled; for the others,
+                transformers that make new values, such as ``AnonymizedFaker``.
+            table_name: Name of the table.
+
+        Raises:
+            SynthesizerInputError: If a transformer would learn from the private rows.
+        """
+        if table_name is not None:
+            self._validate_table_name(table_name)
+        self._validate_transformers(column_name_to_transformer)
+        modelled = schema.modelled_columns(self._columns(), self._keys())
+        chosen = transformers.admitted(column_name_to_transformer, self._columns(), modelled)
+        self._warn_quality_and_performance(column_name_to_transformer)
+        self._data_processor.update_transformers(chosen)
+        if self._data_processor.fitted:
+            self._data_processor.fit_again()
+
+    def add_constraints(self, constraints: list[Any]) -> None:
+        """Refuse constraints, which SDV fits on the private rows.
+
+        Raises:
+            SynthesizerInputError: If there are any.
+        """
+        if constraints:
+            raise SynthesizerInputError(
+                f'{type(self).__name__} does not support constraints yet: SDV learns them from the '
+                'rows (combinations, ranges, means), which the privacy guarantee would not cover.'
+            )
+
+    def _columns(self) -> dict[str, Any]:
+        return dict(self._get_table_metadata().columns)
+
+    def _keys(self) -> set[str]:
+        keys = self._get_table_metadata()._get_primary_and_alternate_keys()
+        return {name for key in keys for name in ([key] if isinstance(key, str) else key)}
+
+    def _domains(self) -> tuple[ColumnDomain, ...]:
+        if not self._columns():
+            raise InvalidMetadataError('The metadata is empty: it needs one table with columns.')
+        return schema.column_domains(self._columns(), self.public_domain, self._keys())
+
+    def _attested(self) -> tuple[str, ...]:
+        """The modelled columns whose ranges are attested as public."""
+        columns = self._columns()
+        attested = schema.attested_columns(columns, self.public_domain)
+        modelled = schema.modelled_columns(columns, self._keys())
+        return tuple(name for name in modelled if name in attested)
+
+    def _checked(self, data: Any) -> tuple[pd.DataFrame, tuple[ColumnDomain, ...]]:
+        """The table, with text as column names, and the domains of its modelled columns."""
+        domains = self._domains()
+        table = validation.named_by_text(validation.single_table(data, self._table_name))
+        validation.check_table(table, self._columns(), domains, self._keys())
+        return table, domains
+
+    def _log(self, event: str, table: pd.DataFrame) -> None:
+        """Log an event as SDV does, but without the number of rows."""
+        get_sdv_logger('SingleTableSynthesizer').info(
+            {
+                'EVENT': event,
+                'TIMESTAMP': datetime.datetime.now(),
+                'SYNTHESIZER CLASS NAME': type(self).__name__,
+                'SYNTHESIZER ID': self._synthesizer_id,
+                'TOTAL NUMBER OF TABLES': 1,
+                'TOTAL NUMBER OF COLUMNS': len(table.columns),
+            }
+        )
+
+    def _check_input_metadata_updated(self) -> None:
+        watched = _WATCHED.get(self)
+        metadata = watched() if watched is not None else None
+        if metadata is not None and metadata._check_updated_flag():
+            warnings.warn(
+                'Your metadata has been modified since this synthesizer was made, which keeps its '
+                'own copy. Make a new synthesizer to use the modified metadata.',
+                stacklevel=3,
+            )
+
+    def _check_ranges(self, data: Any) -> None:
+        """Do not compare the data with the declared ranges: the answer would be private."""
+
+    def _transform_conditions(self, condition_df: pd.DataFrame) -> pd.DataFrame:
+        """No columns: the model takes no conditions, rows are drawn until enough of them match."""
+        return pd.DataFrame(index=condition_df.index)

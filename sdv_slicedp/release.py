@@ -1,0 +1,276 @@
+"""The release: everything that ever leaves the private table, and nothing else.
+
+An immutable artefact of noisy integer counts, the public cells they were taken on, noise scales,
+domains and the ledger. Training, sampling, refitting and reporting need a release only, so they
+cost no privacy. It is saved as plain arrays and JSON (``release_file.py``), never as a pickle.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sdv_slicedp.accounting import NEIGHBORING_RELATION, validate_budget
+from sdv_slicedp.domain import MAX_UNITS, CategoricalDomain, ColumnDomain, NumericalDomain
+from sdv_slicedp.ledger import LedgerEntry, checked_number
+
+Integers = npt.NDArray[np.int64]
+
+
+class _Artefact:
+    """Equality by content; copies and unpickled objects are checked and immutable again."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(_same(a, b) for a, b in zip(self._values(), other._values(), strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._values()
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, eq=False)
+class Level(_Artefact):
+    """One one-column slice: noisy counts of disjoint cells of a column.
+
+    Attributes:
+        lower: Smallest grid position of each cell, ascending, shape ``(cells,)``; for discrete
+            columns the category code, for missing numbers ``domain.MISSING``.
+        upper: Largest grid position of each cell, inclusive.
+        counts: Noisy counts.
+        sigma: Their noise scale.
+    """
+
+    lower: Integers
+    upper: Integers
+    counts: Integers
+    sigma: float
+
+    def __post_init__(self) -> None:
+        """Check the cells and make the arrays immutable."""
+        _freeze(self, 'lower', 'upper', 'counts')
+        _check_cells(self.lower, self.upper, self.counts)
+        _check_sigma(self)
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnRelease(_Artefact):
+    """All that is known about one column.
+
+    Attributes:
+        domain: Its complete domain, public or discovered.
+        levels: Its one-column slices, coarse to fine.
+        fine_lower: Smallest grid position of each fine cell, shape ``(F,)``.
+        fine_upper: Largest grid position of each fine cell, inclusive.
+        bins: Pair cell of each fine cell, ``0..n_bins - 1``.
+        n_bins: Number of pair cells.
+    """
+
+    domain: ColumnDomain
+    levels: tuple[Level, ...]
+    fine_lower: Integers
+    fine_upper: Integers
+    bins: Integers
+    n_bins: int
+
+    def __post_init__(self) -> None:
+        """Check the cells and make the arrays immutable."""
+        _check_domain(self.domain)
+        object.__setattr__(self, 'levels', tuple(self.levels))
+        object.__setattr__(self, 'n_bins', int(self.n_bins))
+        if not all(isinstance(level, Level) for level in self.levels):
+            raise TypeError('levels must be a sequence of Level.')
+        _freeze(self, 'fine_lower', 'fine_upper', 'bins')
+        _check_cells(self.fine_lower, self.fine_upper, self.bins)
+        used = np.unique(self.bins)
+        if len(used) != self.n_bins or np.any(used != np.arange(len(used))):
+            raise ValueError(f'bins must be the numbers 0 to n_bins - 1 = {self.n_bins - 1}.')
+
+
+@dataclass(frozen=True, eq=False)
+class Marginal(_Artefact):
+    """A measured slice of two or more columns on their pair cells.
+
+    Attributes:
+        columns: Positions of the columns.
+        counts: Noisy counts, one axis per column.
+        sigma: Their noise scale.
+    """
+
+    columns: tuple[int, ...]
+    counts: Integers
+    sigma: float
+
+    def __post_init__(self) -> None:
+        """Check the axes and make the array immutable."""
+        object.__setattr__(self, 'columns', tuple(int(column) for column in self.columns))
+        if len(set(self.columns)) < len(self.columns) or min(self.columns, default=-1) < 0:
+            raise ValueError(f'columns must be different positions, got {self.columns}.')
+        _freeze(self, 'counts')
+        if self.counts.ndim != len(self.columns):
+            raise ValueError(f'counts must have {len(self.columns)} axes, got {self.counts.ndim}.')
+        _check_sigma(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Release(_Artefact):
+    """The noisy statistics of a table with the privacy that they cost; safe to share.
+
+    Attributes:
+        columns: One entry per modelled column.
+        marginals: Slices of two or more columns.
+        ledger: What was measured, in order.
+        epsilon: Requested budget.
+        delta: Requested budget.
+        mechanism: Name of the mechanism.
+        neighboring_relation: Which tables the guarantee compares.
+        public_columns: Columns whose declared domain was attested as public.
+    """
+
+    columns: tuple[ColumnRelease, ...]
+    marginals: tuple[Marginal, ...]
+    ledger: tuple[LedgerEntry, ...]
+    epsilon: float
+    delta: float
+    mechanism: str = 'histogram'
+    neighboring_relation: str = NEIGHBORING_RELATION
+    public_columns: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check that the parts belong together."""
+        for name, kind in _PARTS.items():
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+            if not all(isinstance(part, kind) for part in getattr(self, name)):
+                raise TypeError(f'{name} must be a sequence of {kind.__name__}.')
+        validate_budget(self.epsilon, self.delta)
+        object.__setattr__(self, 'epsilon', float(self.epsilon))
+        object.__setattr__(self, 'delta', float(self.delta))
+        names = [column.domain.name for column in self.columns]
+        if len(set(names)) < len(names):
+            raise ValueError('columns must have different names.')
+        for marginal in self.marginals:
+            _check_shape(marginal, self.columns)
+
+    @property
+    def noisy_rows(self) -> float:
+        """Estimated number of rows, at least 1.
+
+        Every column's first slice counts all rows; the totals are averaged by inverse variance.
+        """
+        first = [column.levels[0] for column in self.columns if column.levels]
+        first = [level for level in first if level.counts.size]
+        if not first:
+            return 1.0
+        totals = np.array([float(level.counts.sum()) for level in first])
+        precision = np.array([1 / (level.counts.size * level.sigma**2) for level in first])
+        return max(1.0, float(totals @ precision / precision.sum()))
+
+    def summary(self) -> dict[str, Any]:
+        """Public facts in numbers, for reports."""
+        return {
+            'mechanism': self.mechanism,
+            'neighboring_relation': self.neighboring_relation,
+            'epsilon': self.epsilon,
+            'delta': self.delta,
+            'columns': len(self.columns),
+            'one_column_slices': sum(len(column.levels) for column in self.columns),
+            'marginals': len(self.marginals),
+            'noisy_rows': round(self.noisy_rows),
+            'public_columns': list(self.public_columns),
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write the release to ``path``; an existing file is replaced in one step."""
+        from sdv_slicedp.release_file import write
+
+        write(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Release:
+        """Read a release.
+
+        Raises:
+            ReleaseFormatError: If the file is damaged, foreign, or of another version.
+        """
+        from sdv_slicedp.release_file import read
+
+        return read(Path(path))
+
+
+_PARTS: dict[str, type] = {
+    'columns': ColumnRelease,
+    'marginals': Marginal,
+    'ledger': LedgerEntry,
+    'public_columns': str,
+}
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, b)
+    return type(a) is type(b) and bool(a == b) and repr(a) == repr(b)
+
+
+def _freeze(part: Any, *names: str) -> None:
+    """Replace arrays by int64 copies on bytes, which nothing can make writeable."""
+    for name in names:
+        array = np.asarray(getattr(part, name))
+        if array.dtype.kind != 'i':
+            raise TypeError(f'{name} must hold integers, got {array.dtype}.')
+        frozen = np.frombuffer(array.astype(np.int64).tobytes(), dtype=np.int64)
+        object.__setattr__(part, name, frozen.reshape(array.shape))
+
+
+def _check_cells(lower: Integers, upper: Integers, values: Integers) -> None:
+    if not (lower.ndim == 1 and lower.shape == upper.shape == values.shape):
+        raise ValueError(f'cells must be vectors of one length, got {lower.shape}, {upper.shape}.')
+    if np.any(lower > upper) or np.any(upper[:-1] >= lower[1:]):
+        raise ValueError('cells must be ascending and disjoint.')
+
+
+def _check_sigma(part: Any) -> None:
+    sigma = checked_number('sigma', part.sigma)
+    if not 0 < sigma < math.inf:
+        raise ValueError(f'sigma must be positive and finite, got {sigma}.')
+    object.__setattr__(part, 'sigma', sigma)
+
+
+def _check_shape(marginal: Marginal, columns: tuple[ColumnRelease, ...]) -> None:
+    if max(marginal.columns) >= len(columns):
+        raise ValueError(f'columns {marginal.columns} of a marginal are not all in the release.')
+    expected = tuple(columns[position].n_bins for position in marginal.columns)
+    if marginal.counts.shape != expected:
+        raise ValueError(f'a marginal has shape {marginal.counts.shape}, not {expected}.')
+
+
+def _check_domain(domain: ColumnDomain) -> None:
+    """Refuse domains that are incomplete, contradict themselves or cannot be saved."""
+    if isinstance(domain, NumericalDomain):
+        if domain.lower is None or domain.upper is None or domain.step is None:
+            raise ValueError(f"The domain of column '{domain.name}' is not complete.")
+        ordered = -MAX_UNITS <= domain.lower <= domain.upper <= MAX_UNITS
+        finite = domain.bounds is None or all(math.isfinite(bound) for bound in domain.bounds)
+        if not (ordered and finite and min(domain.step) > 0):
+            raise ValueError(f"The domain of column '{domain.name}' contradicts itself.")
+        return
+    if not isinstance(domain, CategoricalDomain):
+        raise TypeError(f'domain must be a column domain, got {type(domain).__name__}.')
+    if domain.categories is None:
+        raise ValueError(f"The domain of column '{domain.name}' is not complete.")
+    for category in domain.categories:
+        if type(category) not in (str, int, float, bool) or category != category:
+            raise TypeError(
+                f"Column '{domain.name}' has a category that is no str, number or bool."
+            )
+    if len(set(domain.categories)) < len(domain.categories):
+        raise ValueError(f"Column '{domain.name}' has a category twice.")

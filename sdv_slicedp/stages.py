@@ -1,0 +1,221 @@
+"""The stages of the histogram mechanism: what to ask next, given the noisy answers so far.
+
+Nothing here sees a row. The curator of ``mechanism.py`` answers with noisy integers; the
+decisions below are post-processing of them and of public parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sdv_slicedp import discovery, grid, slices
+from sdv_slicedp.accounting import LedgerEntry, gaussian_epsilon, rescale, scale_to_budget
+from sdv_slicedp.domain import MISSING, CategoricalDomain, ColumnDomain, NumericalDomain
+from sdv_slicedp.grid import Cells
+from sdv_slicedp.noise import MAX_SIGMA, admissible_sigma
+from sdv_slicedp.release import ColumnRelease, Level, Marginal
+from sdv_slicedp.slices import HistogramPlan, Pair
+
+if TYPE_CHECKING:
+    from sdv_slicedp.mechanism import Curator
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column on its way through the stages."""
+
+    domain: ColumnDomain
+    levels: tuple[Level, ...] = ()
+
+
+def threshold_delta(domains: Sequence[ColumnDomain], share: float) -> float:
+    """Delta for category thresholds: ``share``, or 0 if every list of categories is public."""
+    return share if any(_lacks_categories(domain) for domain in domains) else 0.0
+
+
+def _lacks_categories(domain: ColumnDomain) -> bool:
+    return isinstance(domain, CategoricalDomain) and not domain.is_complete
+
+
+def equal_sigma(n_slices: int, mu_squared: float) -> float:
+    """Admissible scale of ``n_slices`` slices that spend ``mu_squared`` together, Eq. (6)."""
+    return admissible_sigma(min(float(np.sqrt(n_slices / mu_squared)), MAX_SIGMA))
+
+
+def discover(
+    curator: Curator, domains: Sequence[ColumnDomain], mu_squared: float, threshold_delta: float
+) -> list[Column]:
+    """Domain stage: decimals, categories and bounds of what is not public."""
+    numbers = [d for d in domains if isinstance(d, NumericalDomain)]
+    stepless = [d for d in numbers if d.step is None]
+    boundless = [d.name for d in numbers if d.lower is None and d.bounds is None]
+    names = [d.name for d in domains if _lacks_categories(d)]
+    n_slices = len(stepless) + len(boundless) + len(names)
+    if n_slices == 0:
+        return [Column(domain) for domain in domains]
+    sigma = equal_sigma(n_slices, mu_squared)
+    steps = _discover_steps(curator, stepless, sigma)
+    found = curator.categories(names, sigma, threshold_delta) if names else {}
+    known: list[ColumnDomain] = []
+    for domain in domains:
+        if isinstance(domain, CategoricalDomain):
+            values = found.get(domain.name)
+            known.append(
+                domain if values is None else replace(domain, categories=values, has_other=True)
+            )
+        else:
+            step = steps.get(domain.name)
+            known.append(domain if step is None else discovery.with_step(domain, step))
+    return _discover_bounds(curator, known, boundless, sigma)
+
+
+def _discover_steps(
+    curator: Curator, domains: Sequence[NumericalDomain], sigma: float
+) -> dict[str, tuple[int, int]]:
+    if not domains:
+        return {}
+    answers = curator.resolutions(domains, sigma)
+    return {
+        domain.name: discovery.step(domain.sdtype, counts, sigma)
+        for domain, counts in zip(domains, answers, strict=True)
+    }
+
+
+def _discover_bounds(
+    curator: Curator, domains: Sequence[ColumnDomain], boundless: Sequence[str], sigma: float
+) -> list[Column]:
+    columns = {domain.name: Column(domain) for domain in domains}
+    chosen = [d for d in domains if isinstance(d, NumericalDomain) and d.name in boundless]
+    if chosen:
+        slices = [(discovery.widest(domain), grid.root_cells(domain)) for domain in chosen]
+        answers = curator.counts('domain', 'bounds of numbers and datetimes', slices, sigma)
+        for domain, (_, cells), counts in zip(chosen, slices, answers, strict=True):
+            bounded, inside = discovery.with_bounds(domain, cells, counts, sigma)
+            level = Level(cells.lower[inside], cells.upper[inside], counts[inside], sigma)
+            columns[domain.name] = Column(bounded, (level,))
+    return list(columns.values())
+
+
+def measure_columns(curator: Curator, columns: list[Column], mu_squared: float) -> list[Column]:
+    """One-column stage: every column once, then the significant cells of numbers in detail."""
+    n_slices = sum(_levels_to_come(column) for column in columns)
+    if n_slices == 0:
+        return columns
+    sigma = equal_sigma(n_slices, mu_squared)
+    for depth in range(max(_levels_to_come(column) for column in columns)):
+        asked = [(i, _next_cells(column)) for i, column in enumerate(columns)]
+        asked = [(i, cells) for i, cells in asked if len(cells)]
+        if not asked:
+            break
+        slices = [(columns[i].domain, cells) for i, cells in asked]
+        text = f'one-column slices, level {depth + 1}'
+        answers = curator.counts('one-column', text, slices, sigma)
+        for (i, cells), counts in zip(asked, answers, strict=True):
+            level = Level(cells.lower, cells.upper, counts, sigma)
+            columns[i] = replace(columns[i], levels=(*columns[i].levels, level))
+    return columns
+
+
+def drop_hidden_missing(columns: Sequence[Column], attested: Sequence[str]) -> list[Column]:
+    """Columns without the cell of missing values where the noise hides it.
+
+    Where missing values are attested as possible, the cell stays.
+    """
+    return [c if c.domain.name in attested else _without_hidden_missing(c) for c in columns]
+
+
+def _without_hidden_missing(column: Column) -> Column:
+    domain, first = column.domain, column.levels[0]
+    position = MISSING
+    if isinstance(domain, CategoricalDomain):
+        position = len(domain.categories or ())
+    missing = first.lower == position
+    if not domain.has_missing or np.any(grid.significant(first.counts, first.sigma) & missing):
+        return column
+    shift = (first.lower > position) & isinstance(domain, CategoricalDomain)
+    kept = Level(
+        (first.lower - shift)[~missing],
+        (first.upper - shift)[~missing],
+        first.counts[~missing],
+        first.sigma,
+    )
+    return Column(replace(domain, has_missing=False), (kept, *column.levels[1:]))
+
+
+def _levels_to_come(column: Column) -> int:
+    """One-column slices that a column still needs to reach single grid positions."""
+    if not column.levels:
+        widths = grid.root_cells(column.domain).widths
+        return 1 + grid.levels_needed(float(widths.max(initial=1.0)))
+    last = column.levels[-1]
+    widths = Cells(last.lower, last.upper).widths
+    shown = grid.significant(last.counts, last.sigma)
+    return grid.levels_needed(float(widths[shown].max(initial=1.0)))
+
+
+def _next_cells(column: Column) -> Cells:
+    if not column.levels:
+        return grid.root_cells(column.domain)
+    last = column.levels[-1]
+    return grid.refine(Cells(last.lower, last.upper), last.counts, last.sigma)
+
+
+def choose_bins(
+    columns: Sequence[Column], mu_squared: float, plan: HistogramPlan
+) -> list[ColumnRelease]:
+    """Pair cells of every column, as fine as the noise to come allows."""
+    n_pairs = max(len(slices.column_pairs(len(columns))), 1)
+    sigma = float(np.sqrt(n_pairs / mu_squared))
+    laws = [grid.column_law(column.domain, column.levels) for column in columns]
+    released = []
+    for column, (cells, counts, _) in zip(columns, laws, strict=True):
+        bins = slices.pair_cells(column.domain, cells, counts, sigma, plan)
+        n_bins = int(bins.max(initial=-1)) + 1
+        released.append(
+            ColumnRelease(column.domain, column.levels, cells.lower, cells.upper, bins, n_bins)
+        )
+    return released
+
+
+def choose_pairs(
+    curator: Curator, columns: Sequence[ColumnRelease], mu_squared: float, plan: HistogramPlan
+) -> dict[Pair, float]:
+    """Noise scale of each pair, from a noisy score of its dependence."""
+    pairs = slices.column_pairs(len(columns))
+    if not pairs:
+        return {}
+    laws, rows = slices.bin_laws(columns)
+    expected = [np.rint(rows * np.outer(laws[a], laws[b])).astype(np.int64) for a, b in pairs]
+    sigma = equal_sigma(len(pairs), mu_squared * plan.selection_share)
+    scores = curator.distances(pairs, expected, sigma)
+    left = mu_squared * (1 - plan.selection_share)
+    sigmas = slices.allocate(scores, expected, rows, sigma, left, plan)
+    return dict(zip(pairs, slices.sigma_ladder(sigmas).tolist(), strict=True))
+
+
+def measure_pairs(
+    curator: Curator,
+    sigmas: dict[Pair, float],
+    spent: Sequence[LedgerEntry],
+    budget: tuple[float, float],
+) -> list[Marginal]:
+    """Two-column stage: all that is left of ``budget``, in the proportions of ``sigmas``."""
+    groups: dict[float, list[Pair]] = {}
+    for pair, sigma in sorted(sigmas.items(), key=lambda item: item[1]):
+        groups.setdefault(sigma, []).append(pair)
+    planned = tuple(
+        LedgerEntry('pairs', 'two-column slices', len(pairs), sigma, len(pairs))
+        for sigma, pairs in groups.items()
+    )
+    if not planned:
+        return []
+    factor = scale_to_budget(spent, planned, *budget, cost=gaussian_epsilon)
+    marginals = []
+    for entry, pairs in zip(rescale(planned, factor), groups.values(), strict=True):
+        for pair, counts in zip(pairs, curator.pairs(pairs, entry), strict=True):
+            marginals.append(Marginal(pair, counts, entry.sigma))
+    return sorted(marginals, key=lambda marginal: marginal.columns)

@@ -1,0 +1,315 @@
+"""``SlicedDPSynthesizer``: measure a table once, then train and sample without it."""
+
+from __future__ import annotations
+
+import datetime
+import operator
+import warnings
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from sdv import version
+from sdv._utils import check_synthesizer_version
+from sdv.errors import NotFittedError, RefitWarning
+from sdv.metadata.metadata import Metadata
+
+from sdv_slicedp import frames, options, validation
+from sdv_slicedp.accounting import NEIGHBORING_RELATION, validate_budget
+from sdv_slicedp.domain import ColumnDomain
+from sdv_slicedp.history import FitHistory
+from sdv_slicedp.hooks import RowBlindSynthesizer
+from sdv_slicedp.losses import LossValues
+from sdv_slicedp.mechanism import measure
+from sdv_slicedp.release import Release
+from sdv_slicedp.reports import FitRecord, PrivacyReport, privacy_report
+from sdv_slicedp.training import train
+
+
+class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
+    """Differentially private synthesizer of one table.
+
+    Formal guarantees:
+        Each ``fit`` is (epsilon, delta)-differentially private for tables that differ by adding
+        or removing one row, in all that the synthesizer holds, saves, logs, warns of and samples.
+        Public are: column names, sdtypes, dtypes and keys, and the declared ranges of the columns
+        that ``public_domain`` attests. ``get_privacy_report`` says so in full.
+
+    Args:
+        metadata: SDV metadata of one table.
+        epsilon: Privacy budget of each fit.
+        delta: Privacy budget of each fit; should be far below 1 / (number of rows).
+        public_domain: ``True``, or a list of columns, to attest that their declared ranges,
+            categories, decimals and nullability were not read from the data. What is not attested
+            is ignored, and discovered with a share of the budget.
+        mechanism: ``'histogram'``.
+        enforce_min_max_values: Keep samples inside the range of their column.
+        enforce_rounding: Round samples to the decimals of their column.
+        locales: Locales of generated personal data; ``['en_US']`` if ``None``.
+        epochs: Training steps; ``None`` for the generator's own choice.
+        n_components: Components of the mixture; ``None`` for the generator's own choice.
+        generator: ``'mixture'``.
+        random_state: Seed of the training. The noise does not depend on it: that always comes
+            from the operating system.
+        enable_gpu: Train on a GPU if there is one.
+        verbose: Show the progress of the training.
+    """
+
+    def __init__(
+        self,
+        metadata: Metadata,
+        epsilon: float = 1.0,
+        delta: float = 1e-6,
+        public_domain: bool | Collection[str] = False,
+        mechanism: str = 'histogram',
+        enforce_min_max_values: bool = True,
+        enforce_rounding: bool = True,
+        locales: Sequence[str] | str | None = None,
+        epochs: int | None = None,
+        n_components: int | None = None,
+        generator: str = 'mixture',
+        random_state: int | None = None,
+        enable_gpu: bool = True,
+        verbose: bool = False,
+    ) -> None:
+        validate_budget(epsilon, delta)
+        options.check_mechanism(mechanism)
+        locales = ['en_US'] if locales is None else locales
+        super().__init__(
+            metadata, public_domain, enforce_min_max_values, enforce_rounding, locales
+        )
+        self.epsilon = epsilon
+        self.delta = delta
+        self.mechanism = mechanism
+        self.generator = generator
+        self.epochs = epochs
+        self.n_components = n_components
+        self.random_state = random_state
+        self.enable_gpu = enable_gpu
+        self.verbose = verbose
+        options.check_training(self._training_options())
+        self._model: Any = None
+        self._release: Release | None = None
+        self._history = FitHistory()
+
+    @classmethod
+    def from_release(
+        cls, release: Release | str | Path, metadata: Metadata, **parameters: Any
+    ) -> SlicedDPSynthesizer:
+        """Train a synthesizer from a release: no data, no budget.
+
+        Args:
+            release: A release, or the path of a saved one.
+            metadata: Metadata of the table; its modelled columns must be those of the release.
+            parameters: Arguments of the constructor that do not concern the measurement.
+
+        Raises:
+            ReleaseFormatError: If the file is not a release.
+            SynthesizerInputError: If metadata and release do not fit.
+        """
+        if not isinstance(release, Release):
+            release = Release.load(release)
+        described = {str(name) for table in metadata.tables.values() for name in table.columns}
+        synthesizer = cls(
+            metadata,
+            epsilon=release.epsilon,
+            delta=release.delta,
+            public_domain=[name for name in release.public_columns if name in described],
+            mechanism=release.mechanism,
+            **parameters,
+        )
+        synthesizer._adopt(release)
+        return synthesizer
+
+    def preprocess(self, data: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+        """Turn the table into the processed space. The result is as private as the table.
+
+        Args:
+            data: The table, by its name.
+        """
+        table, domains = self._checked(data)
+        if self._fitted:
+            warnings.warn(
+                'This synthesizer is already fitted; fitting it to the preprocessed data spends '
+                'its privacy budget again.',
+                RefitWarning,
+                stacklevel=2,
+            )
+        else:
+            self._start(data, table, domains)
+        return {self._table_name: self._data_processor.transform(table).copy()}
+
+    def fit(self, data: dict[str, pd.DataFrame]) -> None:
+        """Measure the table and train a generator. Spends (epsilon, delta), each time.
+
+        Args:
+            data: The table, by its name.
+        """
+        check_synthesizer_version(self, is_fit_method=True, compare_operator=operator.lt)
+        self._check_input_metadata_updated()
+        table, domains = self._checked(data)
+        self._warn_of_spending()
+        self._log('Fit', table)
+        self._forget()
+        self._start(data, table, domains)
+        self._spend(self._data_processor.transform(table), domains)
+
+    def fit_processed_data(self, processed_data: dict[str, pd.DataFrame]) -> None:
+        """Measure a preprocessed table and train a generator. Spends (epsilon, delta), each time.
+
+        Args:
+            processed_data: What ``preprocess`` gave, by the table's name.
+        """
+        check_synthesizer_version(self, is_fit_method=True, compare_operator=operator.lt)
+        domains = self._domains()
+        processed = validation.single_table(processed_data, self._table_name)
+        processed = validation.named_by_text(processed)
+        validation.check_processed(processed, domains)
+        self._warn_of_spending()
+        self._log('Fit processed data', processed)
+        self._forget()
+        if not self._data_processor.fitted:
+            families = frames.default_families(self._columns(), domains)
+            self._data_processor.fit_domains(domains, families)
+        self._spend(frames.plain_rows(processed, domains), domains)
+
+    def refit(self, **training: Any) -> None:
+        """Train again from the release: no data, no budget.
+
+        Args:
+            training: New values of ``generator``, ``epochs``, ``n_components``, ``random_state``,
+                ``enable_gpu`` or ``verbose``; the others stay.
+
+        Raises:
+            NotFittedError: If nothing has been measured yet.
+        """
+        options.check_training(training)
+        release = self.get_release()
+        chosen = {**self._training_options(), **training}
+        self._train(release, chosen)
+        self.__dict__.update(chosen)
+
+    def get_release(self) -> Release:
+        """All that was ever measured of the table, with the noise it was given; safe to share.
+
+        Raises:
+            NotFittedError: If nothing has been measured yet.
+        """
+        if self._release is None:
+            raise NotFittedError('There is no release yet. Please fit your synthesizer first.')
+        return self._release
+
+    def get_privacy_report(self) -> PrivacyReport:
+        """What was spent so far, on what, what was taken as public, and what is not covered."""
+        return privacy_report(self._history.records)
+
+    def _sample(self, num_rows: int, conditions: Any = None) -> pd.DataFrame:
+        if conditions is not None:
+            raise NotImplementedError('SDV draws rows until enough of them match.')
+        return self._model.sample(num_rows)
+
+    def _start(self, data: Any, table: pd.DataFrame, domains: Sequence[ColumnDomain]) -> None:
+        """Fit the data processor on the schema, so that it can transform the rows."""
+        (original,) = data.values()
+        self._original_columns = frames.original_columns(original.columns, self._columns())
+        self._data_processor.fit_domains(domains, frames.families(table))
+
+    def _forget(self) -> None:
+        """Be unfitted, so that an interrupted fit leaves nothing of an earlier one."""
+        self._fitted = self._random_state_set = False
+        self._model = self._release = None
+
+    def _fit(self, processed_data: pd.DataFrame) -> None:
+        """Measure processed rows, the only step that spends budget; then train."""
+        ledger = self._history.begin(self._request())
+        try:
+            self._release = measure(
+                processed_data,
+                self._domains(),
+                epsilon=self.epsilon,
+                delta=self.delta,
+                ledger=ledger,
+                public_columns=self._attested(),
+            )
+        finally:
+            self._history.end(self._release)
+
+    def _spend(self, processed: pd.DataFrame, domains: Sequence[ColumnDomain]) -> None:
+        if domains:
+            self._fit(processed)
+        else:
+            self._release = Release((), (), (), self.epsilon, self.delta)
+        self._data_processor.fit_domains(
+            [column.domain for column in self.get_release().columns], self._data_processor.families
+        )
+        self._train(self.get_release(), self._training_options())
+
+    def _adopt(self, release: Release) -> None:
+        """Take over a release that was measured elsewhere."""
+        domains = [column.domain for column in release.columns]
+        validation.check_release(domains, self._domains())
+        self._release = release
+        self._history.adopt(
+            replace(
+                self._request(),
+                entries=release.ledger,
+                public_columns=release.public_columns,
+                noisy_rows=release.noisy_rows,
+                neighboring_relation=release.neighboring_relation,
+            )
+        )
+        families = frames.default_families(self._columns(), domains)
+        self._data_processor.fit_domains(domains, families)
+        self._train(release, self._training_options())
+
+    def _train(self, release: Release, training: dict[str, Any]) -> None:
+        """Train a generator and mark the synthesizer as fitted."""
+        if release.columns:
+            self._model = train(
+                release,
+                generator=training['generator'],
+                epochs=training['epochs'],
+                n_components=training['n_components'],
+                seed=training['random_state'],
+                device=_device(training['enable_gpu']),
+                verbose=training['verbose'],
+            )
+        self._history.complete()
+        self.reset_sampling()
+        self._fitted = True
+        self._fitted_date = datetime.datetime.today().strftime('%Y-%m-%d')
+        self._fitted_sdv_version = getattr(version, 'community', None)
+        self._fitted_sdv_enterprise_version = getattr(version, 'enterprise', None)
+
+    def _training_options(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in options.TRAINING}
+
+    def _request(self) -> FitRecord:
+        return FitRecord(
+            epsilon=self.epsilon,
+            delta=self.delta,
+            entries=(),
+            completed=False,
+            public_columns=self._attested(),
+            all_columns=tuple(self._columns()),
+            noisy_rows=None,
+            neighboring_relation=NEIGHBORING_RELATION,
+        )
+
+    def _warn_of_spending(self) -> None:
+        if self._history.has_spent:
+            warnings.warn(
+                f'This synthesizer has spent privacy budget before; this fit spends another '
+                f'(epsilon={self.epsilon}, delta={self.delta}). To train again without spending, '
+                'use refit().',
+                RefitWarning,
+                stacklevel=3,
+            )
+
+
+def _device(enable_gpu: bool) -> str:
+    import torch
+
+    return 'cuda' if enable_gpu and torch.cuda.is_available() else 'cpu'

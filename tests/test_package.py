@@ -1,0 +1,70 @@
+"""The installed package: version, entry points, and any order of imports."""
+
+import subprocess
+import sys
+from importlib.metadata import entry_points, version
+
+import pytest
+
+import sdv_slicedp
+
+STATEMENTS = [
+    'from sdv.single_table import SlicedDPSynthesizer',
+    'from sdv_slicedp import SlicedDPSynthesizer; from sdv.single_table import SlicedDPSynthesizer',
+    'import sdv_slicedp; import sdv; sdv.single_table.SlicedDPSynthesizer',
+    'import sdv; import sdv_slicedp; sdv.single_table.SlicedDPSynthesizer',
+    'import sdv_slicedp.release; from sdv.single_table import SlicedDPSynthesizer',
+    'import sdv_slicedp.synthesizer; from sdv.single_table import SlicedDPSynthesizer',
+    'import sdv_slicedp.cli; from sdv.single_table import SlicedDPSynthesizer',
+    'import torch, sdmetrics, rdt; from sdv.single_table import SlicedDPSynthesizer',
+]
+
+
+def test_one_version_everywhere():
+    assert version('sdv-slicedp') == sdv_slicedp.__version__
+
+
+def test_what_it_exports_is_there():
+    assert sdv_slicedp.__all__
+    assert all(getattr(sdv_slicedp, name) is not None for name in sdv_slicedp.__all__)
+
+
+def test_entry_points_load():
+    (plugin,) = (e for e in entry_points(group='sdv_modules') if 'SlicedDP' in e.name)
+    assert plugin.load() is sdv_slicedp.SlicedDPSynthesizer
+    (script,) = entry_points(group='console_scripts', name='sdv-slicedp')
+    assert callable(script.load())
+
+
+@pytest.mark.parametrize('statements', STATEMENTS)
+def test_the_synthesizer_is_in_sdv_whatever_is_imported_first(statements):
+    check = (
+        'import sdv_slicedp, sdv.single_table as s; '
+        'assert s.SlicedDPSynthesizer is sdv_slicedp.SlicedDPSynthesizer'
+    )
+    command = [sys.executable, '-W', 'error::UserWarning', '-c', f'{statements}; {check}']
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_importing_is_silent_and_leaves_global_randomness_alone():
+    program = (
+        'import random, numpy as np, torch; '
+        'before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state(); '
+        'import sdv_slicedp; '
+        'assert before[0] == random.getstate(); '
+        'assert before[1] == np.random.get_state()[1].tolist(); '
+        'assert torch.equal(before[2], torch.get_rng_state())'
+    )
+    finished = subprocess.run(
+        [sys.executable, '-c', program], capture_output=True, text=True, check=False
+    )
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, '', '')
+
+
+def test_heavy_optional_parts_are_not_imported_with_the_package():
+    program = (
+        'import sys, sdv; before = set(sys.modules); import sdv_slicedp; '
+        'assert "dp_accounting" not in sys.modules; assert "sdv_slicedp.cli" not in sys.modules'
+    )
+    subprocess.run([sys.executable, '-c', program], check=True)
