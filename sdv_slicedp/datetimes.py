@@ -67,6 +67,15 @@ def layout(column: Mapping[str, Any]) -> Layout:
     return Layout(written, (min(step, OFFSET_STEP), 1), zone)
 
 
+def is_readable(written: str) -> bool:
+    """Whether pandas can read datetimes in a format."""
+    try:
+        pd.to_datetime(pd.Series(['2020']), format=_pandas_format(written), errors='coerce')
+    except ValueError:
+        return False
+    return True
+
+
 def exact_nanoseconds(value: Any, how: Layout) -> int | None:
     """Wall-clock nanoseconds of one declared datetime; ``None`` if it is none."""
     if not isinstance(value, _PARSED):
@@ -145,10 +154,23 @@ def _pandas_format(written: str | None) -> str:
 
 def _parse(values: pd.Series, how: Layout) -> pd.Series:
     """Datetimes in UTC; what has no zone is taken as UTC."""
+    options = {'format': _pandas_format(how.format), 'errors': 'coerce', 'utc': True}
     with warnings.catch_warnings():
         # Pandas warns about values that it cannot read.
         warnings.simplefilter('ignore')
-        return pd.to_datetime(values, format=_pandas_format(how.format), errors='coerce', utc=True)
+        try:
+            return pd.to_datetime(values, **options)
+        except Exception:
+            # One cell that pandas refuses in spite of 'coerce' must not be seen from outside.
+            stamps = [_parse_one(value, options) for value in values]
+            return pd.Series(stamps, dtype='datetime64[ns, UTC]')
+
+
+def _parse_one(value: Any, options: dict[str, Any]) -> Any:
+    try:
+        return pd.to_datetime(value, **options)
+    except Exception:
+        return pd.NaT
 
 
 def _parsed_only(values: pd.Series) -> pd.Series:

@@ -55,6 +55,7 @@ def is_integer(dtype: Any) -> bool:
 
 def plain_numbers(values: pd.Series) -> Floats:
     """Each value as a float; NaN where it is missing, infinite or no number."""
+    values = _dense(values)
     if is_number(values.dtype):
         numbers = _float64(values)
     else:
@@ -70,6 +71,7 @@ def plain_categories(values: pd.Series) -> npt.NDArray[Any]:
     Whole numbers are integers whatever the dtype, so that a missing value elsewhere in the column
     does not change them.
     """
+    values = _dense(values)
     if is_number(values.dtype):
         return _plain_whole_numbers(values)
     objects = np.asarray(values.astype(object, copy=False), dtype=object)
@@ -141,18 +143,21 @@ def _cast(column: pd.Series, dtype: Any) -> pd.Series:
         return column
 
 
+def _dense(values: pd.Series) -> pd.Series:
+    return values.sparse.to_dense() if isinstance(values.dtype, pd.SparseDtype) else values
+
+
 def _float64(values: pd.Series) -> Floats:
     """Numbers as float64; those of less precision as the decimals that they stand for."""
     if types.is_float_dtype(values.dtype) and values.dtype.itemsize < NUMBER.itemsize:
         short = values.to_numpy(dtype=f'float{8 * values.dtype.itemsize}', na_value=np.nan)
-        return short.astype(str).astype(np.float64)
+        return np.asarray(short, dtype=str).astype(np.float64)
     return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def _plain_whole_numbers(values: pd.Series) -> npt.NDArray[Any]:
-    dtype = getattr(values.dtype, 'subtype', values.dtype)
-    if isinstance(dtype, np.dtype) and dtype.kind in 'iu':
-        return np.asarray(values, dtype=dtype).astype(object)
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in 'iu':
+        return np.asarray(values).astype(object)
     numbers = plain_numbers(values)
     finite = np.isfinite(numbers)
     whole = finite & (np.abs(numbers) <= EXACT) & (numbers == np.rint(numbers))
@@ -165,7 +170,7 @@ def _plain_whole_numbers(values: pd.Series) -> npt.NDArray[Any]:
 def _number(value: Any) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # whatever the cell is, it is no number
         return math.nan
 
 
@@ -179,4 +184,7 @@ def _category(value: Any) -> Any:
     for kind in (bool, int, str):
         if isinstance(value, kind):
             return kind(value)
-    return str(value)
+    try:
+        return str(value)
+    except Exception:  # whatever the cell is, it has no name
+        return None

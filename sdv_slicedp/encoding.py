@@ -144,7 +144,9 @@ class SchemaProcessor(DataProcessor):
         names = [name for name in self.metadata.columns if name in columns]
         rows = pd.DataFrame(columns, index=pd.RangeIndex(len(data)), columns=names, copy=False)
         for name, value in (conditions or {}).items():
-            if name not in self.domains or pd.isna(value):
+            if pd.isna(value):
+                rows[name] = rows[name].mask(np.ones(len(rows), dtype=bool))
+            elif name not in self.domains:
                 rows[name] = value
         return rows
 

@@ -40,10 +40,10 @@ class ColumnDecoder:
     def positions(self, bins: Integers, rng: np.random.Generator) -> Integers:
         """Grid positions drawn inside the given pair cells, shape ``(n,)``."""
         steps = self.bins + _cumulative(self.law, self.bins)
-        cells = np.searchsorted(steps, bins + stratified_uniforms(bins, rng), side='right')
-        cells = _first_possible(np.minimum(cells, len(steps) - 1), bins, self.bins)
+        cells = np.searchsorted(steps, bins + rng.random(len(bins)), side='right')
+        cells = _inside(cells, bins, self.bins)
         width = (self.upper - self.lower)[cells].astype(np.float64) + 1.0
-        inside = np.floor(stratified_uniforms(cells, rng) * width)
+        inside = np.floor(rng.random(len(bins)) * width)
         return self.lower[cells] + np.minimum(inside, width - 1).astype(np.int64)
 
     def values(self, positions: Integers) -> pd.Series:
@@ -71,11 +71,12 @@ def _cumulative(law: Floats, groups: Integers) -> Floats:
     return result
 
 
-def _first_possible(cells: Integers, bins: Integers, cell_bins: Integers) -> Integers:
+def _inside(cells: Integers, bins: Integers, cell_bins: Integers) -> Integers:
     """Cells moved into their pair cell where rounding put them next to it."""
-    first = np.searchsorted(cell_bins, bins, side='left')
-    last = np.searchsorted(cell_bins, bins, side='right') - 1
-    return np.clip(cells, first, last)
+    every = np.arange(cell_bins[-1] + 1)
+    first = np.searchsorted(cell_bins, every, side='left')
+    last = np.searchsorted(cell_bins, every, side='right') - 1
+    return np.clip(cells, first[bins], last[bins])
 
 
 def stratified_uniforms(groups: Integers, rng: np.random.Generator) -> Floats:
@@ -124,17 +125,18 @@ class MixtureModel:
     def sample(self, num_rows: int) -> pd.DataFrame:
         """Rows in the processed space.
 
-        Components and cells are drawn with stratified uniforms, so that the sample's one-column
-        laws are those of the model up to rounding.
+        Components are used equally often, and the pair cells of each component are drawn with
+        stratified uniforms: every row has the model's law, and the rows together have less
+        sampling error than independent ones.
         """
         n_components = len(self.components[0])
-        shift = self._rng.permutation(n_components)
-        component = shift[np.arange(num_rows) % n_components]
-        component = self._rng.permutation(component)
+        component = np.sort(self._rng.permutation(n_components)[np.arange(num_rows) % n_components])
+        order = self._rng.permutation(num_rows)
         frame = {}
         for table, decoder in zip(self.components, self.decoders, strict=True):
             bins = draw_cells(table, component, self._rng)
-            frame[decoder.domain.name] = decoder.values(decoder.positions(bins, self._rng))
+            positions = decoder.positions(bins, self._rng)[order]
+            frame[decoder.domain.name] = decoder.values(positions)
         return pd.DataFrame(frame, index=pd.RangeIndex(num_rows))
 
 
@@ -147,4 +149,5 @@ def draw_cells(
     n_cells = table.shape[1]
     ladder = (steps + np.arange(len(table))[:, None]).ravel()
     drawn = np.searchsorted(ladder, component + stratified_uniforms(component, rng), side='right')
-    return np.clip(drawn - component * n_cells, 0, n_cells - 1)
+    cells: Integers = np.clip(drawn - component * n_cells, 0, n_cells - 1)
+    return cells

@@ -30,7 +30,9 @@ BRANCHING = 8
 SIGNIFICANCE = 4.0
 """A cell is refined, or stands alone, if its noisy count exceeds this many noise scales."""
 HIDDEN = 0.5
-"""A pooled cell with less than this many noise scales is taken as empty."""
+"""A pooled cell with less than this many noise scales looks empty."""
+FLOOR = 0.1
+"""Noise scales of count that an empty-looking cell keeps, so that no part of a domain is lost."""
 NANOSECONDS_PER_YEAR = 31_556_952 * 10**9
 FIRST_YEAR, LAST_YEAR = -292, 292
 """Years from 1970 that 64-bit nanoseconds can hold."""
@@ -284,7 +286,7 @@ def pack(counts: Floats, target: float) -> Integers:
 
 
 def column_law(domain: ColumnDomain, levels: Sequence[Level]) -> tuple[Cells, Floats, Floats]:
-    """Fine cells of a column, their estimated counts (not negative) and variances.
+    """Fine cells of a column, their estimated counts (positive) and variances.
 
     A discrete column: its codes; counts that the noise hides share their sum equally. A numeric
     column: spikes alone, the rest pooled until significant.
@@ -294,12 +296,14 @@ def column_law(domain: ColumnDomain, levels: Sequence[Level]) -> tuple[Cells, Fl
     )
     if isinstance(domain, CategoricalDomain):
         hidden = counts < SIGNIFICANCE / 2 * np.sqrt(spread)
-        counts[hidden] = max(float(counts[hidden].mean()), 0.0) if hidden.any() else 0.0
+        floor = FLOOR * float(np.sqrt(spread.mean()))
+        counts[hidden] = max(float(counts[hidden].mean()), floor) if hidden.any() else 0.0
         return cells, counts, spread
     groups = pool(cells, counts, spread, SIGNIFICANCE * float(np.sqrt(spread.max())))
     first = np.flatnonzero(np.r_[True, np.diff(groups) > 0])
     last = np.r_[first[1:] - 1, len(groups) - 1]
     sums: Floats = np.bincount(groups, counts).astype(np.float64)
     variances: Floats = np.bincount(groups, spread).astype(np.float64)
-    sums[sums < HIDDEN * np.sqrt(variances)] = 0.0
+    hidden = sums < HIDDEN * np.sqrt(variances)
+    sums[hidden] = FLOOR * np.sqrt(variances[hidden])
     return Cells(cells.lower[first], cells.upper[last]), sums, variances

@@ -9,11 +9,14 @@ from __future__ import annotations
 import datetime
 import warnings
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from sdv.errors import SynthesizerInputError
+from sdv import version
+from sdv.errors import RefitWarning, SynthesizerInputError
 from sdv.logging import get_sdv_logger
 from sdv.metadata.errors import InvalidMetadataError
 from sdv.metadata.metadata import Metadata
@@ -25,6 +28,14 @@ from sdv_slicedp.domain import ColumnDomain
 # The user's metadata may hold private ranges: it is watched for changes from outside, so that
 # neither the synthesizer nor its saved file can reach it.
 _WATCHED: weakref.WeakKeyDictionary[Any, weakref.ref[Any]] = weakref.WeakKeyDictionary()
+
+
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """Nobody hears of an overflow or an odd value: that would tell about a private cell."""
+    with warnings.catch_warnings(), np.errstate(all='ignore'):
+        warnings.simplefilter('ignore')
+        yield
 
 
 class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
@@ -120,6 +131,24 @@ class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
                 'rows (combinations, ranges, means), which the privacy guarantee would not cover.'
             )
 
+    def preprocess(self, data: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+        """Turn the table into the processed space. The result is as private as the table.
+
+        Args:
+            data: The table, by its name.
+        """
+        table, domains = self._checked(data)
+        if self._fitted:
+            warnings.warn(
+                'This synthesizer is already fitted; fitting it to the preprocessed data spends '
+                'its privacy budget again.',
+                RefitWarning,
+                stacklevel=2,
+            )
+        else:
+            self._start(data, table, domains)
+        return {self._table_name: self._encoded(table).copy()}
+
     def _columns(self) -> dict[str, Any]:
         return dict(self._get_table_metadata().columns)
 
@@ -145,6 +174,24 @@ class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
         table = validation.named_by_text(validation.single_table(data, self._table_name))
         validation.check_table(table, self._columns(), domains, self._keys())
         return table, domains
+
+    def _start(self, data: Any, table: pd.DataFrame, domains: Sequence[ColumnDomain]) -> None:
+        """Fit the data processor on the schema, so that it can transform the rows."""
+        (original,) = data.values()
+        self._original_columns = frames.original_columns(original.columns, self._columns())
+        self._data_processor.fit_domains(domains, frames.families(table))
+
+    def _encoded(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Rows in the processed space; they share memory with the table where they can."""
+        with unwarned():
+            return self._data_processor.transform(table)
+
+    def _mark_as_fitted(self) -> None:
+        self.reset_sampling()
+        self._fitted = True
+        self._fitted_date = datetime.datetime.today().strftime('%Y-%m-%d')
+        self._fitted_sdv_version = getattr(version, 'community', None)
+        self._fitted_sdv_enterprise_version = getattr(version, 'enterprise', None)
 
     def _log(self, event: str, table: pd.DataFrame) -> None:
         """Log an event as SDV does, but without the number of rows."""

@@ -6,6 +6,7 @@ import numbers
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from sdv.errors import SynthesizerInputError
 
 MECHANISMS = ('histogram',)
@@ -37,6 +38,11 @@ def check_training(options: Mapping[str, Any]) -> None:
                 raise SynthesizerInputError(f'{name} must be True or False, got {value!r}.')
         else:
             _check_count(name, value, 0 if name == 'random_state' else 1)
+
+
+def device(enable_gpu: bool) -> str:
+    """Name of the torch device to train on."""
+    return 'cuda' if enable_gpu and torch.cuda.is_available() else 'cpu'
 
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -182,6 +182,10 @@ def _numerical_domain(name: str, column: ColumnMetadata) -> NumericalDomain:
 
 def _datetime_domain(name: str, column: ColumnMetadata) -> NumericalDomain:
     layout = datetimes.layout(column)
+    if layout.format is not None and not datetimes.is_readable(layout.format):
+        raise DomainError(
+            f"The datetime_format of column '{name}', {layout.format!r}, cannot be read by pandas."
+        )
     lower, upper = (_instant(name, key, column, layout) for key in ('range_min', 'range_max'))
     step, has_missing = layout.step, _has_missing(column)
     if lower is None or upper is None:

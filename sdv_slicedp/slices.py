@@ -26,7 +26,9 @@ class HistogramPlan:
         threshold_share: Share of delta for the thresholds of category discovery.
         one_column_share: For the one-column slices.
         selection_share: Share of what is left then, for the scores of the pairs.
-        even_share: Share of the pairs' budget that every pair gets alike.
+        selection_from: Scores are taken if the noise of equally measured pairs is expected to
+            exceed this total variation.
+        even_share: Share of the pairs' budget that every pair gets alike when there are scores.
         max_bins: Pair cells of a numeric column, at most about.
         spread_weight: 0 gives the cells equal mass, 1 spreads them over the range.
         bin_noise: A numeric pair cell holds at least this many noise scales of a pair.
@@ -37,6 +39,7 @@ class HistogramPlan:
     threshold_share: float = 0.1
     one_column_share: float = 0.15
     selection_share: float = 0.05
+    selection_from: float = 0.3
     even_share: float = 0.5
     max_bins: int = 32
     spread_weight: float = 0.5
@@ -105,15 +108,20 @@ def allocate(
     """
     chance = np.array([np.sqrt(2 * e / np.pi).sum() for e in expected])
     strength = np.maximum(scores - chance, score_sigma) / (2 * rows)
-    shapes = np.array([e.shape for e in expected], dtype=np.float64)
-    cells = shapes.prod(1)
-    reach = 0.4 * np.minimum(cells, np.sqrt(cells * shapes.sum(1))) / rows
-    share = 1 / best_scales(strength, reach, mu_squared) ** 2
+    gain = reach([e.shape for e in expected], rows)
+    share = 1 / best_scales(strength, gain, mu_squared) ** 2
     share = plan.even_share / len(share) + (1 - plan.even_share) * share / share.sum()
     return np.asarray(1 / np.sqrt(mu_squared * share))
 
 
-def best_scales(strength: Floats, reach: Floats, mu_squared: float) -> Floats:
+def reach(shapes: Sequence[tuple[int, ...]], rows: float) -> Floats:
+    """Total variation that a noise scale of 1 brings to a denoised pair, about, by its shape."""
+    shape = np.array(shapes, dtype=np.float64)
+    cells = shape.prod(1)
+    return np.asarray(0.4 * np.minimum(cells, np.sqrt(cells * shape.sum(1))) / rows)
+
+
+def best_scales(strength: Floats, gain: Floats, mu_squared: float) -> Floats:
     """Scales that minimise the sum of s k sigma / (s + k sigma) for a given sum of 1/sigma^2.
 
     At the minimum, k s^2 sigma^3 / (s + k sigma)^2 is the same for all pairs; it grows with
@@ -121,10 +129,10 @@ def best_scales(strength: Floats, reach: Floats, mu_squared: float) -> Floats:
     """
 
     def scales(level: float) -> Floats:
-        return bisect(lambda x: reach * strength**2 * x**3 / (strength + reach * x) ** 2 < level)
+        return bisect(lambda x: gain * strength**2 * x**3 / (strength + gain * x) ** 2 < level)
 
     def bisect(below: Callable[[Floats], npt.NDArray[np.bool_]]) -> Floats:
-        low, high = np.full(len(reach), 1e-4), np.full(len(reach), 1e12)
+        low, high = np.full(len(gain), 1e-4), np.full(len(gain), 1e12)
         for _ in range(60):
             middle = np.sqrt(low * high)
             up = below(middle)

@@ -184,11 +184,19 @@ def choose_bins(
 def choose_pairs(
     curator: Curator, columns: Sequence[ColumnRelease], mu_squared: float, plan: HistogramPlan
 ) -> dict[Pair, float]:
-    """Noise scale of each pair, from a noisy score of its dependence."""
+    """Noise scale of each pair: equal, or by a noisy score of dependence where noise rules.
+
+    With equal scales every pair is measured alike, weak ones included; that is best as long as
+    the noise leaves something of a typical pair. Beyond, the budget goes where scores are high.
+    """
     pairs = slices.column_pairs(len(columns))
     if not pairs:
         return {}
     laws, rows = slices.bin_laws(columns)
+    even = float(np.sqrt(len(pairs) / mu_squared))
+    shapes = [(columns[a].n_bins, columns[b].n_bins) for a, b in pairs]
+    if np.mean(slices.reach(shapes, rows)) * even < plan.selection_from:
+        return dict.fromkeys(pairs, even)
     expected = [np.rint(rows * np.outer(laws[a], laws[b])).astype(np.int64) for a, b in pairs]
     sigma = equal_sigma(len(pairs), mu_squared * plan.selection_share)
     scores = curator.distances(pairs, expected, sigma)
@@ -207,9 +215,10 @@ def measure_pairs(
     groups: dict[float, list[Pair]] = {}
     for pair, sigma in sorted(sigmas.items(), key=lambda item: item[1]):
         groups.setdefault(sigma, []).append(pair)
+    tiers = [f', tier {i + 1}' if len(groups) > 1 else '' for i in range(len(groups))]
     planned = tuple(
-        LedgerEntry('pairs', 'two-column slices', len(pairs), sigma, len(pairs))
-        for sigma, pairs in groups.items()
+        LedgerEntry('pairs', f'two-column slices{tier}', len(pairs), sigma, len(pairs))
+        for tier, (sigma, pairs) in zip(tiers, groups.items(), strict=True)
     )
     if not planned:
         return []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import operator
 import warnings
 from collections.abc import Collection, Sequence
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sdv import version
 from sdv._utils import check_synthesizer_version
 from sdv.errors import NotFittedError, RefitWarning
 from sdv.metadata.metadata import Metadata
@@ -20,7 +18,7 @@ from sdv_slicedp import frames, options, validation
 from sdv_slicedp.accounting import NEIGHBORING_RELATION, validate_budget
 from sdv_slicedp.domain import ColumnDomain
 from sdv_slicedp.history import FitHistory
-from sdv_slicedp.hooks import RowBlindSynthesizer
+from sdv_slicedp.hooks import RowBlindSynthesizer, unwarned
 from sdv_slicedp.losses import LossValues
 from sdv_slicedp.mechanism import measure
 from sdv_slicedp.release import Release
@@ -123,24 +121,6 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
         synthesizer._adopt(release)
         return synthesizer
 
-    def preprocess(self, data: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-        """Turn the table into the processed space. The result is as private as the table.
-
-        Args:
-            data: The table, by its name.
-        """
-        table, domains = self._checked(data)
-        if self._fitted:
-            warnings.warn(
-                'This synthesizer is already fitted; fitting it to the preprocessed data spends '
-                'its privacy budget again.',
-                RefitWarning,
-                stacklevel=2,
-            )
-        else:
-            self._start(data, table, domains)
-        return {self._table_name: self._data_processor.transform(table).copy()}
-
     def fit(self, data: dict[str, pd.DataFrame]) -> None:
         """Measure the table and train a generator. Spends (epsilon, delta), each time.
 
@@ -154,7 +134,7 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
         self._log('Fit', table)
         self._forget()
         self._start(data, table, domains)
-        self._spend(self._data_processor.transform(table), domains)
+        self._spend(self._encoded(table), domains)
 
     def fit_processed_data(self, processed_data: dict[str, pd.DataFrame]) -> None:
         """Measure a preprocessed table and train a generator. Spends (epsilon, delta), each time.
@@ -173,7 +153,9 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
         if not self._data_processor.fitted:
             families = frames.default_families(self._columns(), domains)
             self._data_processor.fit_domains(domains, families)
-        self._spend(frames.plain_rows(processed, domains), domains)
+        with unwarned():
+            processed = frames.plain_rows(processed, domains)
+        self._spend(processed, domains)
 
     def refit(self, **training: Any) -> None:
         """Train again from the release: no data, no budget.
@@ -208,13 +190,7 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
     def _sample(self, num_rows: int, conditions: Any = None) -> pd.DataFrame:
         if conditions is not None:
             raise NotImplementedError('SDV draws rows until enough of them match.')
-        return self._model.sample(num_rows)
-
-    def _start(self, data: Any, table: pd.DataFrame, domains: Sequence[ColumnDomain]) -> None:
-        """Fit the data processor on the schema, so that it can transform the rows."""
-        (original,) = data.values()
-        self._original_columns = frames.original_columns(original.columns, self._columns())
-        self._data_processor.fit_domains(domains, frames.families(table))
+        return self._model.sample(operator.index(num_rows))
 
     def _forget(self) -> None:
         """Be unfitted, so that an interrupted fit leaves nothing of an earlier one."""
@@ -225,14 +201,15 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
         """Measure processed rows, the only step that spends budget; then train."""
         ledger = self._history.begin(self._request())
         try:
-            self._release = measure(
-                processed_data,
-                self._domains(),
-                epsilon=self.epsilon,
-                delta=self.delta,
-                ledger=ledger,
-                public_columns=self._attested(),
-            )
+            with unwarned():
+                self._release = measure(
+                    processed_data,
+                    self._domains(),
+                    epsilon=self.epsilon,
+                    delta=self.delta,
+                    ledger=ledger,
+                    public_columns=self._attested(),
+                )
         finally:
             self._history.end(self._release)
 
@@ -273,15 +250,11 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
                 epochs=training['epochs'],
                 n_components=training['n_components'],
                 seed=training['random_state'],
-                device=_device(training['enable_gpu']),
+                device=options.device(training['enable_gpu']),
                 verbose=training['verbose'],
             )
         self._history.complete()
-        self.reset_sampling()
-        self._fitted = True
-        self._fitted_date = datetime.datetime.today().strftime('%Y-%m-%d')
-        self._fitted_sdv_version = getattr(version, 'community', None)
-        self._fitted_sdv_enterprise_version = getattr(version, 'enterprise', None)
+        self._mark_as_fitted()
 
     def _training_options(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in options.TRAINING}
@@ -307,9 +280,3 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
                 RefitWarning,
                 stacklevel=3,
             )
-
-
-def _device(enable_gpu: bool) -> str:
-    import torch
-
-    return 'cuda' if enable_gpu and torch.cuda.is_available() else 'cpu'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +20,9 @@ from sdv_slicedp.release import ColumnRelease, Release
 
 Floats = npt.NDArray[np.float64]
 Tables = npt.NDArray[np.float32]
+
+SMALL = 2 * 10**8
+"""Multiplications per matrix product below which training keeps to one thread."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +84,23 @@ def train(
     target = denoise(release)
     divergence = PairDivergence(target, torch.device(device))
     logits = starting_point(divergence, plan, seed)
-    losses = minimise(divergence, logits, plan, verbose=verbose)
+    with _few_threads(logits):
+        losses = minimise(divergence, logits, plan, verbose=verbose)
     probabilities = divergence.softmax(logits).cpu().numpy()
     components = np.split(probabilities, divergence.offsets[1:-1], axis=1)
     return build_model(release, target, components, losses)
+
+
+@contextmanager
+def _few_threads(logits: torch.Tensor) -> Iterator[None]:
+    """One thread for small problems: there, more threads wait longer than they compute."""
+    before = torch.get_num_threads()
+    if logits.numel() * logits.shape[1] < SMALL:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def starting_point(

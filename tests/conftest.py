@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
 from sdv.metadata import Metadata
-from sdv_slicedp.synthesizer import SlicedDPSynthesizer
 from tables import MIXED_COLUMNS, QUICK, TABLE, make_metadata, make_mixed_table
+
+from sdv_slicedp.synthesizer import SlicedDPSynthesizer
 
 settings.register_profile(
     'default', deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

@@ -13,15 +13,18 @@ import pandas as pd
 ADDRESS = re.compile(r'0x[0-9a-f]+')
 
 
-def leaves(value: Any, path: str = '', seen: set[int] | None = None) -> Iterator[tuple[str, str]]:
+def leaves(
+    value: Any, path: str = '', seen: dict[int, Any] | None = None
+) -> Iterator[tuple[str, str]]:
     """Pairs of path and text of everything that ``value`` reaches by attributes and items."""
-    seen = set() if seen is None else seen
+    # Holds on to what was seen, so that no other object gets its identity.
+    seen = {} if seen is None else seen
     if isinstance(value, str | bytes | int | float | complex | type | None):
         yield path, repr(value)
         return
     if id(value) in seen:
         return
-    seen.add(id(value))
+    seen[id(value)] = value
     if isinstance(value, np.ndarray):
         yield path, f'{value.dtype} {value.tolist()!r}'
     elif isinstance(value, pd.Series | pd.DataFrame | pd.Index):

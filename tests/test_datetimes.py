@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sdv_slicedp import datetimes
 from sdv_slicedp.datetimes import DAY, HOUR, MINUTE, SECOND, Layout
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sdv_slicedp import dtypes
 from sdv_slicedp.dtypes import NUMBER, OBJECT
 
@@ -98,6 +99,24 @@ def test_short_floats_are_the_decimals_that_they_stand_for():
             0.1,
             0.3,
         ]
+
+
+def test_sparse_columns_are_read():
+    column = pd.Series(pd.arrays.SparseArray([1.5, np.nan, 2.0]))
+    np.testing.assert_array_equal(dtypes.plain_numbers(column), [1.5, np.nan, 2.0])
+    assert dtypes.plain_categories(column).tolist() == [1.5, None, 2]
+
+
+def test_cells_that_defend_themselves_are_missing():
+    class Hostile:
+        def __float__(self):
+            raise RuntimeError('private')
+
+        __str__ = __float__
+
+    column = pd.Series([Hostile()], dtype=object)
+    assert np.isnan(dtypes.plain_numbers(column)).all()
+    assert dtypes.plain_categories(column).tolist() == [None]
 
 
 def test_whole_categories_are_integers_with_and_without_a_gap():

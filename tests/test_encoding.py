@@ -4,10 +4,11 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from tables import MIXED_COLUMNS, make_metadata, make_mixed_table
 from hypothesis import given
 from hypothesis import strategies as st
 from sdv.data_processing.errors import NotFittedError
+from tables import MIXED_COLUMNS, make_metadata, make_mixed_table
+
 from sdv_slicedp import frames, schema
 from sdv_slicedp.encoding import SchemaProcessor
 from sdv_slicedp.validation import named_by_text
@@ -203,7 +204,8 @@ def test_default_families_follow_the_domains():
     families = frames.default_families(columns, domains)
     numbers = {name for name, family in families.items() if family == np.float64}
     assert numbers == {'age', 'income', 'points', 'ratio', 'floor', 'size'}
-    assert families['at'] == 'datetime64[ns]' and families['seen'] == families['key'] == object
+    assert families['at'] == 'datetime64[ns]'
+    assert families['seen'] == families['key'] == np.dtype(object)
 
 
 def test_original_names_are_kept_in_the_order_of_the_metadata():

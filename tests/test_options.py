@@ -1,5 +1,6 @@
 import pytest
 from sdv.errors import SynthesizerInputError
+
 from sdv_slicedp import options
 
 

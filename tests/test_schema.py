@@ -2,10 +2,11 @@ import math
 from fractions import Fraction
 
 import pytest
-from tables import MIXED_COLUMNS, make_metadata
 from hypothesis import given
 from hypothesis import strategies as st
 from sdv.metadata import Metadata
+from tables import MIXED_COLUMNS, make_metadata
+
 from sdv_slicedp import schema
 from sdv_slicedp.domain import MAX_UNITS, CategoricalDomain, NumericalDomain
 from sdv_slicedp.errors import DomainError
@@ -192,3 +193,9 @@ def test_contradictions_name_the_column(column, message):
         domain_of(column)
     assert "column 'x'" in str(caught.value)
     assert domain_of(column, public_domain=False).has_missing
+
+
+def test_formats_that_pandas_cannot_read_are_refused_in_every_case():
+    for public_domain in (True, False):
+        with pytest.raises(DomainError, match="datetime_format of column 'x', '%s'"):
+            domain_of({'sdtype': 'datetime', 'datetime_format': '%s'}, public_domain)

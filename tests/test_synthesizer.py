@@ -5,19 +5,21 @@ import pickle
 import threading
 import warnings
 from _thread import interrupt_main
+from typing import ClassVar
 
 import cloudpickle
 import numpy as np
 import pandas as pd
 import pytest
+from leaves import leaves
 from sdv.errors import NotFittedError, RefitWarning, SamplingError, SynthesizerInputError
 from sdv.metadata import Metadata
+from tables import MIXED_COLUMNS, QUICK, TABLE, make_metadata, make_mixed_table
+
 from sdv_slicedp.errors import DomainError, PrivacyError, ReleaseFormatError
 from sdv_slicedp.release import Release
 from sdv_slicedp.schema import RANGES
 from sdv_slicedp.synthesizer import SlicedDPSynthesizer
-from leaves import leaves
-from tables import MIXED_COLUMNS, QUICK, TABLE, make_metadata, make_mixed_table
 
 
 def sample(synthesizer, num_rows=50):
@@ -178,7 +180,7 @@ class TestLedger:
 class InterruptingFrame(pd.DataFrame):
     """A frame whose columns can be read a few times before Ctrl-C is pressed."""
 
-    _metadata = ['reads_left']
+    _metadata: ClassVar = ['reads_left']
 
     @property
     def _constructor(self):
@@ -443,9 +445,10 @@ def test_two_tables_leave_the_same_state_outside_of_model_and_release(public_dom
         )
         synthesizer.preprocess({TABLE: make_mixed_table(100 * seed, seed)})
         states.append(dict(leaves(vars(synthesizer))))
-    differing = {path for path in states[0] | states[1] if states[0].get(path) != states[1].get(path)}
+    first, second = states
+    differing = {path for path in first | second if first.get(path) != second.get(path)}
     assert differing == {"['_synthesizer_id']"}
-    assert len(states[0]) > 200
+    assert len(first) > 200
 
 
 def test_transformers_take_effect_at_once_and_for_free(fitted):
@@ -463,7 +466,7 @@ def test_transformers_take_effect_at_once_and_for_free(fitted):
 def test_constraints_are_refused_with_the_reason(fitted):
     from sdv.cag import Inequality
 
-    with pytest.raises(SynthesizerInputError, match='constraints yet.*privacy'):
+    with pytest.raises(SynthesizerInputError, match=r'constraints yet.*privacy'):
         fitted.add_constraints([Inequality('age', 'income')])
     fitted.add_constraints([])
     assert fitted.get_constraints() == []

@@ -1,5 +1,4 @@
 import pytest
-from tables import MIXED_COLUMNS
 from rdt.transformers import (
     AnonymizedFaker,
     ClusterBasedNormalizer,
@@ -14,6 +13,8 @@ from rdt.transformers import (
     UnixTimestampEncoder,
 )
 from sdv.errors import SynthesizerInputError
+from tables import MIXED_COLUMNS
+
 from sdv_slicedp import schema
 from sdv_slicedp.encoding import DatetimeEncoder, NumberEncoder
 from sdv_slicedp.transformers import admitted

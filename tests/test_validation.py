@@ -1,8 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from tables import MIXED_COLUMNS, TABLE, make_mixed_table
 from sdv.errors import InvalidDataError, InvalidDataTypeError, SynthesizerInputError
+from tables import MIXED_COLUMNS, TABLE, make_mixed_table
+
 from sdv_slicedp import schema, validation
 from sdv_slicedp.domain import CategoricalDomain, NumericalDomain
 

@@ -1,0 +1,339 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sdv_slicedp import noise
+from sdv_slicedp.accounting import Ledger, LedgerEntry, epsilon_spent, gaussian_epsilon
+from sdv_slicedp.denoising import denoise
+from sdv_slicedp.domain import CategoricalDomain, NumericalDomain
+from sdv_slicedp.grid import Cells
+from sdv_slicedp.mechanism import Curator, measure
+from sdv_slicedp.release import ColumnRelease, Level, Release
+
+pytestmark = pytest.mark.filterwarnings('error')
+
+DELTA = 1e-6
+DAY = 86_400 * 10**9
+KINDS = ('number', 'money', 'day', 'word', 'flag', 'constant', 'absent', 'gone')
+seeds = st.integers(0, 2**32 - 1)
+
+
+def column(kind: str, n_rows: int, seed: int) -> pd.Series:
+    rng = np.random.default_rng(seed)
+    if kind == 'number':
+        return pd.Series(rng.integers(-5, 500, n_rows).astype(np.float64))
+    if kind == 'money':
+        return pd.Series(rng.gamma(1, 100, n_rows).round(2)).mask(rng.random(n_rows) < 0.3)
+    if kind == 'day':
+        return pd.Series(rng.integers(10_000, 20_000, n_rows) * float(DAY))
+    if kind == 'word':
+        return pd.Series(rng.choice(['a', 'b', 'c'], n_rows), dtype=object)
+    if kind == 'flag':
+        return pd.Series(rng.random(n_rows) < 0.2, dtype=object).mask(rng.random(n_rows) < 0.1)
+    if kind == 'constant':
+        return pd.Series(np.full(n_rows, 7.5))
+    return pd.Series([None] * n_rows, dtype=object if kind == 'absent' else np.float64)
+
+
+def domain(kind: str, name: str, *, declared: bool):
+    if kind in ('word', 'flag', 'absent'):
+        known = {'word': ('a', 'b', 'c'), 'flag': (False, True), 'absent': ('x', 'y')}[kind]
+        return CategoricalDomain(name, 'categorical', known if declared else None, True)
+    if kind == 'day':
+        bounds = (0, 30_000, (DAY, 1)) if declared else (None, None, None)
+        return NumericalDomain(name, 'datetime', *bounds, True)
+    bounds = (-1000, 100_000, (1, 100)) if declared else (None, None, None)
+    return NumericalDomain(name, 'numerical', *bounds, True)
+
+
+def make(kinds, n_rows: int, *, declared: bool = True, seed: int = 0):
+    names = [f'{kind}{i}' for i, kind in enumerate(kinds)]
+    frame = {
+        name: column(kind, n_rows, seed + i)
+        for i, (name, kind) in enumerate(zip(names, kinds, strict=True))
+    }
+    domains = [domain(k, n, declared=declared) for k, n in zip(kinds, names, strict=True)]
+    return pd.DataFrame(frame), domains
+
+
+def measured(kinds, n_rows: int, epsilon: float = 1.0, *, declared: bool = True) -> Release:
+    frame, domains = make(kinds, n_rows, declared=declared)
+    return measure(frame, domains, epsilon=epsilon, delta=DELTA, ledger=Ledger())
+
+
+def assert_complete(release: Release, n_columns: int) -> None:
+    assert len(release.columns) == n_columns
+    assert all(c.domain.is_complete and c.levels and c.n_bins for c in release.columns)
+    pairs = [m.columns for m in release.marginals]
+    assert pairs == [(a, b) for a in range(n_columns) for b in range(a + 1, n_columns)]
+    target = denoise(release)
+    for law in (*target.laws, *target.fine_laws, *target.tables):
+        assert np.isfinite(law).all()
+        assert law.sum() == pytest.approx(1)
+
+
+@settings(max_examples=20)
+@given(
+    st.lists(st.sampled_from(KINDS), min_size=1, max_size=7),
+    st.sampled_from([0, 1, 2, 40, 1000]),
+    st.floats(0.1, 10),
+    st.booleans(),
+)
+def test_no_table_costs_more_than_the_budget(kinds, n_rows, epsilon, declared):
+    frame, domains = make(kinds, n_rows, declared=declared)
+    ledger = Ledger()
+
+    release = measure(frame, domains, epsilon=epsilon, delta=DELTA, ledger=ledger)
+
+    assert release.ledger == ledger.entries
+    assert epsilon_spent(release.ledger, DELTA) <= epsilon
+    assert_complete(release, len(kinds))
+
+
+@pytest.mark.parametrize('epsilon', [0.1, 1.0])
+@pytest.mark.parametrize('n_columns', [2, 5, 42])
+def test_pairs_use_what_is_left_of_the_budget(n_columns, epsilon):
+    kinds = [KINDS[i % len(KINDS)] for i in range(n_columns)]
+
+    release = measured(kinds, 300, epsilon)
+
+    assert 0.99 * epsilon < gaussian_epsilon(release.ledger, DELTA) <= epsilon
+    assert 0.9 * epsilon < epsilon_spent(release.ledger, DELTA) <= epsilon
+    assert release.ledger[-1].stage == 'pairs'
+    assert_complete(release, n_columns)
+
+
+def test_other_entries_of_the_ledger_are_kept_apart():
+    frame, domains = make(['word', 'flag'], 100)
+    ledger = Ledger()
+    ledger.record(LedgerEntry('one-column', 'of an earlier measurement', 1, 2.0, 1))
+
+    release = measure(frame, domains, epsilon=0.5, delta=DELTA, ledger=ledger)
+
+    assert release.ledger == ledger.entries[1:]
+    assert 0.45 < epsilon_spent(release.ledger, DELTA) <= 0.5
+
+
+@pytest.mark.parametrize('declared', [True, False])
+def test_counts_are_near_the_truth(declared):
+    """All of the release's counts within 7 noise scales; false alarms: below 1e-8 of runs."""
+    frame, domains = make(['money', 'word', 'day', 'flag'], 5000, declared=declared)
+
+    release = measure(frame, domains, epsilon=2.0, delta=DELTA, ledger=Ledger())
+
+    curator = Curator(frame, Ledger())
+    curator.encode(release.columns)
+    deviations = []
+    for m in release.marginals:
+        deviations.append(((m.counts - curator._pair(m.columns)) / m.sigma).ravel())
+    for part in release.columns:
+        positions = curator._positions(part.domain)
+        for level in part.levels:
+            cells = Cells(level.lower, level.upper)
+            index = cells.locate(positions)
+            exact = np.bincount(index[index >= 0], minlength=len(cells))
+            deviations.append((level.counts - exact) / level.sigma)
+    together = np.concatenate(deviations)
+    assert abs(together).max() < 7
+    # The noise is there: 1 percent of a normal law of half the scale is beyond 1.29.
+    assert 0.9 < together.std() < 1.1  # false alarms: below 1e-6, from 500 counts on
+    assert len(together) > 500
+
+
+def test_word_counts_are_those_of_the_table():
+    """Within 7 noise scales, false alarms below 1e-9; and the codes mean what they say."""
+    frame, domains = make(['word', 'flag'], 20_000)
+
+    release = measure(frame, domains, epsilon=5.0, delta=DELTA, ledger=Ledger())
+
+    level = release.columns[0].levels[0]
+    truth = frame['word0'].value_counts()
+    for category, count in zip(release.columns[0].domain.categories, level.counts, strict=False):
+        assert abs(count - truth[category]) < 7 * level.sigma
+    assert abs(release.noisy_rows - 20_000) < 20 * level.sigma
+
+
+@pytest.mark.parametrize('declared', [True, False])
+@pytest.mark.parametrize('n_rows', [0, 1, 2])
+@pytest.mark.parametrize('kinds', [KINDS[:1], KINDS[3:4], KINDS])
+def test_tables_with_hardly_any_rows(kinds, n_rows, declared):
+    release = measured(kinds, n_rows, declared=declared)
+
+    assert_complete(release, len(kinds))
+    assert release.noisy_rows >= 1
+
+
+@pytest.mark.xfail(reason='a domain without a single cell')
+def test_columns_without_any_cell():
+    nothing = CategoricalDomain('nothing', 'categorical', (), False)
+    word = CategoricalDomain('word', 'categorical', ('a', 'b'), True)
+    frame = pd.DataFrame({'nothing': [None, None], 'word': ['a', 'b']}, dtype=object)
+
+    release = measure(frame, [nothing, word], epsilon=1.0, delta=DELTA, ledger=Ledger())
+
+    denoise(release)
+
+
+def test_an_empty_list_of_categories_leaves_the_missing_cell():
+    empty = CategoricalDomain('empty', 'categorical', (), True)
+    word = CategoricalDomain('word', 'categorical', ('a', 'b'), True)
+    frame = pd.DataFrame({'empty': [None] * 900, 'word': ['a', 'b', 'c'] * 300}, dtype=object)
+
+    release = measure(
+        frame, [empty, word], epsilon=5.0, delta=DELTA, ledger=Ledger(), public_columns=('empty',)
+    )
+
+    assert_complete(release, 2)
+    assert release.columns[0].domain.has_missing
+    assert release.public_columns == ('empty',)
+
+
+@pytest.mark.parametrize(
+    'partial',
+    [
+        NumericalDomain('x', 'numerical', None, None, (1, 10), True),
+        NumericalDomain('x', 'numerical', None, None, None, False, (-3.0, 300.0)),
+        NumericalDomain('x', 'numerical', None, None, None, True, (5.0, 5.0)),
+        NumericalDomain('x', 'numerical', 0, 0, (1, 1), False),
+    ],
+)
+def test_pieces_of_a_domain_that_are_not_declared(partial):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({'x': rng.integers(0, 3000, 2000) / 10, 'w': ['a', 'b'] * 1000})
+    word = CategoricalDomain('w', 'categorical', None, False)
+
+    release = measure(frame, [partial, word], epsilon=5.0, delta=DELTA, ledger=Ledger())
+
+    found = release.columns[0].domain
+    assert_complete(release, 2)
+    assert partial.step in (None, found.step)
+    if partial.lower is not None:
+        assert (found.lower, found.upper) == (partial.lower, partial.upper)
+    if partial.bounds is not None:
+        assert found.lower / found.step[1] == pytest.approx(partial.bounds[0])
+        assert found.upper / found.step[1] == pytest.approx(partial.bounds[1])
+
+
+def test_rare_categories_are_not_shown():
+    """A value that one record has: shown with a probability of at most the threshold's delta."""
+    cells = pd.Series(['common'] * 2000 + ['secret'], dtype=object)
+    unknown = CategoricalDomain('c', 'categorical', None, True)
+
+    release = measure(
+        pd.DataFrame({'c': cells}), [unknown], epsilon=1.0, delta=DELTA, ledger=Ledger()
+    )
+
+    assert release.columns[0].domain.categories == ('common',)
+    assert release.columns[0].domain.has_other
+    assert release.columns[0].levels[0].counts.size >= 2
+
+
+@settings(max_examples=20)
+@given(seeds)
+def test_order_of_rows_does_not_show_in_the_categories(seed):
+    rng = np.random.default_rng(seed)
+    cells = rng.permutation(np.array([3] * 500 + ['x'] * 400 + [0.5] * 600, dtype=object))
+    unknown = CategoricalDomain('c', 'categorical', None, True)
+
+    release = measure(
+        pd.DataFrame({'c': cells}), [unknown], epsilon=5.0, delta=DELTA, ledger=Ledger()
+    )
+
+    assert repr(release.columns[0].domain.categories) == "(0.5, 3, 'x')"
+
+
+@pytest.mark.xfail(reason='of equal values, the first in the table becomes the category')
+@pytest.mark.parametrize(('cell', 'one'), [(1, 1.0), (1, True), (0.0, -0.0), (0, False)])
+def test_one_record_does_not_show_in_the_categories(cell, one):
+    """Two tables that differ in one record must have the same categories."""
+    unknown = CategoricalDomain('c', 'categorical', None, True)
+    found = []
+    for cells in ([cell] * 500, [one, *[cell] * 500]):
+        frame = pd.DataFrame({'c': pd.Series(cells, dtype=object)})
+        release = measure(frame, [unknown], epsilon=5.0, delta=DELTA, ledger=Ledger())
+        found.append(repr(release.columns[0].domain.categories))
+
+    assert found[0] == found[1]
+
+
+def neighbours(seed: int) -> tuple[pd.DataFrame, pd.DataFrame, list[ColumnRelease]]:
+    """A table, the table with one row removed, and cells to count both on."""
+    rng = np.random.default_rng(seed)
+    n_rows = int(rng.integers(1, 40))
+    frame, domains = make([KINDS[i] for i in rng.integers(0, len(KINDS), 3)], n_rows, seed=seed)
+    release = measure(frame, domains, epsilon=3.0, delta=DELTA, ledger=Ledger())
+    less = frame.drop(index=int(rng.integers(n_rows))).reset_index(drop=True)
+    return frame, less, list(release.columns)
+
+
+@settings(max_examples=15)
+@given(seeds)
+def test_a_record_changes_at_most_one_count_of_a_slice_by_one(seed):
+    frame, less, columns = neighbours(seed)
+    curators = [Curator(table, Ledger()) for table in (frame, less)]
+    for curator in curators:
+        curator.encode(columns)
+
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        change = curators[0]._pair((a, b)) - curators[1]._pair((a, b))
+        assert change.min() >= 0
+        assert change.sum() <= 1
+    for part in columns:
+        for level in part.levels:
+            cells = Cells(level.lower, level.upper)
+            whole, rest = (
+                np.bincount(cells.locate(c._positions(part.domain)) + 1, minlength=len(cells) + 1)
+                for c in curators
+            )
+            assert abs(whole - rest)[1:].sum() <= 1
+
+
+def test_the_ledger_is_written_before_the_rows_are_read():
+    sigma = noise.admissible_sigma(3.0)
+    word = CategoricalDomain('w', 'categorical', ('a',), True)
+    number = NumericalDomain('x', 'numerical', None, None, None, True)
+    cells = Cells(np.arange(2), np.arange(2))
+    entry = LedgerEntry('pairs', 'text', 1, sigma, 1)
+    for ask in (
+        lambda c: c.counts('one-column', 'text', [(word, cells)], sigma),
+        lambda c: c.resolutions([number], sigma),
+        lambda c: c.categories(['w'], sigma, 1e-7),
+        lambda c: c.distances([(0, 1)], [np.zeros((2, 2), dtype=np.int64)], sigma),
+        lambda c: c.pairs([(0, 1)], entry),
+    ):
+        ledger = Ledger()
+        with pytest.raises((KeyError, IndexError)):
+            ask(Curator(pd.DataFrame(), ledger))
+        assert len(ledger.entries) == 1
+
+
+def test_distances_are_those_from_what_was_expected():
+    """With the smallest noise; false alarms: a deviation of 7 has a probability below 1e-20."""
+    frame = pd.DataFrame({'a': ['x'] * 50 + ['y'] * 50, 'b': ['x'] * 50 + ['y'] * 50}, dtype=object)
+    codes = np.arange(2)
+    columns = []
+    for name in 'ab':
+        known = CategoricalDomain(name, 'categorical', ('x', 'y'), False)
+        level = Level(codes, codes, np.array([50, 50]), 0.5)
+        columns.append(ColumnRelease(known, (level,), codes, codes, codes, 2))
+    curator = Curator(frame, Ledger())
+    curator.encode(columns)
+
+    sigma = noise.admissible_sigma(0.5)
+    same, far = np.array([[50, 0], [0, 50]]), np.full((2, 2), 25)
+    found = curator.distances([(0, 1)] * 2, [same, far], sigma)
+
+    assert abs(found - [0, 100]).max() < 7
+
+
+@pytest.mark.parametrize('budget', [(0.0, DELTA), (np.nan, DELTA), (1.0, 0.0), (1.0, 1.0)])
+def test_budgets_that_are_none_are_refused_before_anything_is_read(budget):
+    frame, domains = make(['word', 'flag'], 50)
+    ledger = Ledger()
+
+    with pytest.raises(ValueError, match=r'epsilon|delta'):
+        measure(frame, domains, epsilon=budget[0], delta=budget[1], ledger=ledger)
+
+    assert ledger.entries == ()

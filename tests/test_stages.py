@@ -1,0 +1,201 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sdv_slicedp import noise, slices, stages
+from sdv_slicedp.accounting import Ledger, LedgerEntry, gaussian_epsilon, mu_squared
+from sdv_slicedp.domain import MISSING, CategoricalDomain, NumericalDomain
+from sdv_slicedp.mechanism import Curator
+from sdv_slicedp.release import Level
+from sdv_slicedp.stages import Column
+
+pytestmark = pytest.mark.filterwarnings('error')
+
+PLAN = slices.HistogramPlan()
+PLENTY = 1e3
+"""A budget so large that the noise is at its smallest scale."""
+DAY = 86_400 * 10**9
+
+
+def table(n_rows: int = 3000) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    amount = rng.integers(-400, 9_000, n_rows) / 100
+    days = rng.integers(15_000, 18_000, n_rows) * float(DAY)
+    return pd.DataFrame(
+        {
+            'amount': np.where(rng.random(n_rows) < 0.2, np.nan, amount),
+            'day': days,
+            'kind': np.where(amount > 40, 'dear', 'cheap').astype(object),
+            'size': rng.choice([1, 2, 3], n_rows).astype(object),
+        }
+    )
+
+
+UNKNOWN = (
+    NumericalDomain('amount', 'numerical', None, None, None, True),
+    NumericalDomain('day', 'datetime', None, None, None, True),
+    CategoricalDomain('kind', 'categorical', None, True),
+    CategoricalDomain('size', 'ordinal', None, True),
+)
+KNOWN = (
+    NumericalDomain('amount', 'numerical', -500, 10_000, (1, 100), True),
+    NumericalDomain('day', 'datetime', 14_000, 19_000, (DAY, 1), False),
+    CategoricalDomain('kind', 'categorical', ('cheap', 'dear'), False),
+    CategoricalDomain('size', 'ordinal', (1, 2, 3), True),
+)
+
+
+def open_curator(frame: pd.DataFrame | None = None) -> tuple[Curator, Ledger]:
+    ledger = Ledger()
+    return Curator(table() if frame is None else frame, ledger), ledger
+
+
+def measured(budget: float = PLENTY) -> tuple[Curator, Ledger, list]:
+    curator, ledger = open_curator()
+    columns = stages.measure_columns(curator, [Column(domain) for domain in KNOWN], budget)
+    released = stages.choose_bins(columns, budget, PLAN)
+    curator.encode(released)
+    return curator, ledger, released
+
+
+@given(st.integers(1, 5000), st.floats(1e-5, 100))
+def test_equal_scales_stay_within_their_share(n_slices, share):
+    sigma = stages.equal_sigma(n_slices, share)
+
+    assert noise.is_admissible(sigma)
+    at_limit = sigma in (noise.MIN_SIGMA, noise.MAX_SIGMA)
+    assert at_limit or 0.99 * share < n_slices / sigma**2 <= share * (1 + 1e-9)
+
+
+def test_thresholds_cost_delta_only_where_categories_are_unknown():
+    assert stages.threshold_delta(KNOWN, 1e-7) == 0
+    assert stages.threshold_delta(UNKNOWN, 1e-7) == 1e-7
+    assert stages.threshold_delta(UNKNOWN[:2], 1e-7) == 0
+
+
+def test_known_domains_cost_nothing():
+    curator, ledger = open_curator()
+
+    columns = stages.discover(curator, KNOWN, PLENTY, 0.0)
+
+    assert [column.domain for column in columns] == list(KNOWN)
+    assert ledger.entries == ()
+
+
+def test_domains_are_discovered():
+    """With hardly any noise; a wrong cell has a probability below 1e-9."""
+    curator, ledger = open_curator()
+
+    amount, day, kind, size = (
+        column.domain for column in stages.discover(curator, UNKNOWN, PLENTY, 1e-7)
+    )
+
+    assert (amount.step, day.step) == ((1, 100), (DAY, 1))
+    assert amount.lower <= -400
+    assert 8_999 <= amount.upper < 2 * 9_000
+    assert day.lower <= 15_000
+    assert 17_999 <= day.upper <= 18_000 + 366
+    assert kind.categories == ('cheap', 'dear')
+    assert size.categories == (1, 2, 3)
+    assert kind.has_other
+    assert sum(entry.slices for entry in ledger.entries) == 6
+    assert sum(entry.threshold_delta for entry in ledger.entries) == pytest.approx(1e-7)
+    assert {entry.stage for entry in ledger.entries} == {'domain'}
+
+
+@pytest.mark.parametrize('budget', [0.001, 0.1, 3.0])
+@pytest.mark.parametrize('domains', [KNOWN, UNKNOWN])
+def test_stages_spend_no_more_than_their_share(domains, budget):
+    curator, ledger = open_curator()
+
+    columns = stages.discover(curator, domains, budget, 1e-7)
+    discovered = mu_squared(ledger.entries)
+    stages.measure_columns(curator, columns, budget)
+
+    assert discovered <= budget * (1 + 1e-9)
+    assert mu_squared(ledger.entries) - discovered <= budget * (1 + 1e-9)
+
+
+def test_columns_are_measured_to_single_positions():
+    _, ledger, released = measured()
+
+    for column in released:
+        assert len(column.levels) >= 1
+        lower, upper = column.fine_lower, column.fine_upper
+        value = lower != MISSING
+        assert (lower[1:] > upper[:-1]).all()
+        if isinstance(column.domain, NumericalDomain):
+            assert lower[value][0] == column.domain.lower
+            assert upper[value][-1] == column.domain.upper
+            assert (lower[value][1:] == upper[value][:-1] + 1).all()
+    levels = [len(column.levels) for column in released]
+    assert sum(entry.slices for entry in ledger.entries) == sum(levels)
+    assert levels[2:] == [1, 1]
+
+
+def missing_column(count: int, *, discrete: bool) -> Column:
+    if discrete:
+        domain = CategoricalDomain('c', 'categorical', ('a', 'b'), True, True)
+        codes = np.arange(4)
+        return Column(domain, (Level(codes, codes, np.array([90, 80, count, 7]), 2.0),))
+    domain = NumericalDomain('c', 'numerical', 0, 1, (1, 1), True)
+    cells = np.array([MISSING, 0, 1])
+    return Column(domain, (Level(cells, cells, np.array([count, 70, 80]), 2.0),))
+
+
+@pytest.mark.parametrize('discrete', [True, False])
+def test_a_hidden_cell_of_missing_values_is_dropped(discrete):
+    column = missing_column(3, discrete=discrete)
+
+    (dropped,) = stages.drop_hidden_missing([column], ())
+
+    level = dropped.levels[0]
+    assert not dropped.domain.has_missing
+    assert level.counts.tolist() == ([90, 80, 7] if discrete else [70, 80])
+    assert level.lower.tolist() == level.upper.tolist() == list(range(len(level.counts)))
+
+
+@pytest.mark.parametrize('discrete', [True, False])
+def test_a_cell_of_missing_values_stays_if_it_shows_or_is_attested(discrete):
+    hidden, shown = (missing_column(count, discrete=discrete) for count in (3, 50))
+
+    assert stages.drop_hidden_missing([shown], ()) == [shown]
+    assert stages.drop_hidden_missing([hidden], ('c',)) == [hidden]
+
+
+def test_dependent_pairs_are_measured_with_less_noise():
+    """Amount decides kind; size is independent. False alarms: below 1e-9, at hardly any noise."""
+    curator, ledger, released = measured()
+    before = len(ledger.entries)
+
+    sigmas = stages.choose_pairs(curator, released, 2.0, PLAN)
+
+    assert sigmas[(0, 2)] < sigmas[(1, 3)]
+    assert set(sigmas) == set(slices.column_pairs(4))
+    (entry,) = ledger.entries[before:]
+    assert entry.stage == 'selection'
+    assert mu_squared([entry]) <= 2.0 * PLAN.selection_share * (1 + 1e-9)
+
+
+def test_pairs_take_what_is_left_of_the_budget():
+    curator, ledger, _ = measured(0.01)
+    sigmas = dict.fromkeys(slices.column_pairs(4), 3.0) | {(0, 1): 6.0}
+
+    marginals = stages.measure_pairs(curator, sigmas, ledger.entries, (1.0, 1e-6))
+
+    assert 0.99 < gaussian_epsilon(ledger.entries, 1e-6) <= 1.0
+    assert [m.columns for m in marginals] == slices.column_pairs(4)
+    noisy = {m.columns: m.sigma for m in marginals}
+    assert noisy[(0, 1)] / noisy[(2, 3)] == pytest.approx(2, rel=0.01)
+    assert len({noisy[pair] for pair in noisy if pair != (0, 1)}) == 1
+
+
+def test_without_pairs_nothing_is_measured():
+    curator, ledger = open_curator()
+    spent = (LedgerEntry('one-column', 'text', 1, 5.0, 1),)
+
+    assert stages.choose_pairs(curator, [], 1.0, PLAN) == {}
+    assert stages.measure_pairs(curator, {}, spent, (1.0, 1e-6)) == []
+    assert ledger.entries == ()
