@@ -34,6 +34,7 @@ WITHIN_MONTH = frozenset('djUWVuwaADFxcs')
 LARGEST = float(pd.Timestamp.max.value - 1023)
 """Largest number of nanoseconds that float64 and pandas both hold."""
 _PARSED = (str, datetime.date, np.datetime64)
+_CLOCK = ('now', 'today')
 
 
 @dataclass(frozen=True)
@@ -174,11 +175,14 @@ def _parse_one(value: Any, options: dict[str, Any]) -> Any:
 
 
 def _parsed_only(values: pd.Series) -> pd.Series:
-    """Objects without those that pandas would refuse, or read as a number of nanoseconds."""
-    objects = values.astype(object)
-    if all(issubclass(kind, _PARSED) for kind in set(map(type, objects))):
-        return objects
-    return objects.map(lambda v: v if isinstance(v, _PARSED) and v is not pd.NaT else None)
+    """Objects without those that pandas would refuse, count as nanoseconds, or read a clock for."""
+    objects = np.array(values, dtype=object)
+    kinds = {kind for kind in set(map(type, objects)) if not issubclass(kind, _PARSED)}
+    if kinds:
+        objects[[type(value) in kinds for value in objects]] = None
+    # Stays an array of objects: pandas would infer a dtype from all rows together.
+    column = pd.Series(objects, dtype=object)
+    return column.where(~column.isin(_CLOCK), None)
 
 
 def _digits(values: pd.Series) -> pd.Series:
@@ -213,7 +217,5 @@ def _localised(clock: pd.Series, dtype: Any, timezone: datetime.tzinfo | None) -
     if own is None:
         return clock.astype(dtype)
     ambiguous = np.ones(len(clock), dtype=bool)
-    aware = clock.dt.tz_localize(
-        timezone or own, ambiguous=ambiguous, nonexistent='shift_forward'
-    )
+    aware = clock.dt.tz_localize(timezone or own, ambiguous=ambiguous, nonexistent='shift_forward')
     return aware.dt.tz_convert(own).astype(dtype)

@@ -14,6 +14,9 @@ import numpy as np
 from sdv_slicedp.grid import Cells, Floats, column_law
 from sdv_slicedp.release import ColumnRelease, Marginal, Release
 
+KEPT_WHOLE = 4.0
+"""An interaction with this many times the energy of its noise is not shrunk."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -24,14 +27,14 @@ class Target:
         fine_laws: Law of each column over its fine cells.
         pairs: Column positions of each two-column law.
         tables: Two-column laws, in the order of ``pairs``.
-        precisions: Weight of each two-column law in the loss, Eq. (8): rows^2 / sigma^2.
+        noise: Noise scale of each two-column law, sigma / rows, shape ``(pairs,)``.
     """
 
     laws: tuple[Floats, ...]
     fine_laws: tuple[Floats, ...]
     pairs: tuple[tuple[int, int], ...]
     tables: tuple[Floats, ...]
-    precisions: Floats
+    noise: Floats
 
 
 def denoise(release: Release, *, shrink: bool = True) -> Target:
@@ -49,7 +52,7 @@ def denoise(release: Release, *, shrink: bool = True) -> Target:
         tuple(fine_laws),
         tuple((m.columns[0], m.columns[1]) for m in release.marginals),
         tuple(tables),
-        np.array([(rows / m.sigma) ** 2 for m in release.marginals]),
+        np.array([m.sigma / rows for m in release.marginals]),
     )
 
 
@@ -112,38 +115,50 @@ def _within_bins(column: ColumnRelease, counts: Floats, law: Floats) -> Floats:
 def denoised_pair(
     marginal: Marginal, laws: list[Floats], rows: float, *, shrink: bool = True
 ) -> Floats:
-    """Two-column law with the given margins and a shrunken interaction, Eq. (11)."""
+    """Two-column law with the given margins and a denoised interaction, Eq. (11)."""
     left, right = (laws[i] for i in marginal.columns)
     independent = np.outer(left, right)
     interaction = marginal.counts / rows - independent
     interaction -= interaction.mean(0)[None, :]
     interaction -= interaction.mean(1)[:, None]
     if shrink:
-        interaction = shrink_singular_values(interaction, marginal.sigma / rows)
+        interaction = denoised_interaction(interaction, marginal.sigma / rows)
     return independent + interaction
 
 
-def shrink_singular_values(matrix: Floats, sigma: float) -> Floats:
-    """Frobenius-optimal shrinkage of a low-rank matrix in white noise of scale ``sigma``.
+def denoised_interaction(matrix: Floats, sigma: float) -> Floats:
+    """Interaction between two columns without most of its noise, Eq. (11).
 
-    Gavish and Donoho, "Optimal shrinkage of singular values" (IEEE Trans. Inf. Theory 63, 2017),
-    Eq. (7): for y above 1 + sqrt(beta) in units of sigma sqrt(n), the singular value becomes
-    sqrt((y^2 - beta - 1)^2 - 4 beta) / y. Below, single values are lost in the noise but their
-    sum need not be: they are kept in proportion to their energy beyond that of the noise.
+    A weak interaction is of low rank, and shrinking its singular values helps. A strong one, as
+    of near-copies, has many singular values of a size with the noise; shrinking would take more
+    signal than noise, and the training, which fits all pairs together, averages the noise better.
+    So the measured matrix is kept in proportion to its energy beyond that of the noise.
+
+    Args:
+        matrix: Measured interaction, rows and columns centred.
+        sigma: Noise scale of its entries.
     """
     rows, columns = matrix.shape
     if min(rows, columns) < 2:
         return np.zeros_like(matrix)
-    beta = min(rows - 1, columns - 1) / max(rows - 1, columns - 1)
-    scale = sigma * np.sqrt(max(rows - 1, columns - 1))
+    noise = sigma**2 * (rows - 1) * (columns - 1)
+    excess = max(float(np.sum(matrix**2)) / noise - 1.0, 0.0)
+    kept = min(excess / KEPT_WHOLE, 1.0)
+    return np.asarray(kept * matrix + (1 - kept) * shrink_singular_values(matrix, sigma))
+
+
+def shrink_singular_values(matrix: Floats, sigma: float) -> Floats:
+    """Frobenius-optimal shrinkage of a low-rank centred matrix in noise of scale ``sigma``.
+
+    Gavish and Donoho, "Optimal shrinkage of singular values" (IEEE Trans. Inf. Theory 63, 2017),
+    Eq. (7): for y above 1 + sqrt(beta) in units of sigma sqrt(n), the singular value becomes
+    sqrt((y^2 - beta - 1)^2 - 4 beta) / y, otherwise 0.
+    """
+    short, long = sorted(size - 1 for size in matrix.shape)
+    if short < 1:
+        return np.zeros_like(matrix)
+    beta, scale = short / long, sigma * np.sqrt(long)
     left, values, right = np.linalg.svd(matrix, full_matrices=False)
-    y = values / scale
-    kept = y > 1 + np.sqrt(beta)
-    y = np.where(kept, y, 1 + np.sqrt(beta))
-    shrunk = np.where(kept, np.sqrt(np.maximum((y**2 - beta - 1) ** 2 - 4 * beta, 0.0)) / y, 0.0)
-    n_kept = int(kept.sum())
-    rest = np.where(kept, 0.0, values)
-    noise = sigma**2 * (rows - 1 - n_kept) * (columns - 1 - n_kept)
-    energy = float((rest**2).sum())
-    kept_rest = min(1.0, max(0.0, energy / noise - 1.0)) if noise > 0 else 1.0
-    return np.asarray((left * (shrunk * scale + kept_rest * rest)) @ right)
+    y = np.maximum(values / scale, 1 + np.sqrt(beta))
+    shrunk = np.sqrt(np.maximum((y**2 - beta - 1) ** 2 - 4 * beta, 0.0)) / y
+    return np.asarray((left * (shrunk * scale)) @ right)

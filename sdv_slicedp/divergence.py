@@ -1,8 +1,8 @@
 """The divergence between a mixture of products and the released two-column laws.
 
 A smoothed-sliced chi^2-type divergence with noise-aware weights, Eq. (8): the slices are the
-measured pairs of columns, and each is weighted by the precision of its measurement. For a mixture
-of products it is exact and needs one matrix product for all pairs, Eq. (7).
+measured pairs of columns, and each is weighted by the precision of its measurement. For a
+mixture of products it is exact and needs one matrix product for all pairs, Eq. (7).
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class PairDivergence:
         total = int(self.offsets[-1])
         table = np.zeros((total, total), dtype=np.float32)
         weight = np.zeros((total, total), dtype=np.float32)
-        scale = float(target.precisions.mean()) if len(target.precisions) else 1.0
-        pairs = zip(target.pairs, target.tables, target.precisions, strict=True)
-        for (a, b), law, precision in pairs:
+        precisions = 1 / target.noise**2
+        scale = float(precisions.mean()) if len(precisions) else 1.0
+        for (a, b), law, precision in zip(target.pairs, target.tables, precisions, strict=True):
             rows = slice(self.offsets[a], self.offsets[a + 1])
             columns = slice(self.offsets[b], self.offsets[b + 1])
             table[rows, columns], table[columns, rows] = law, law.T

@@ -103,9 +103,7 @@ class SchemaProcessor(DataProcessor):
         self.domains: dict[str, ColumnDomain] = {}
         self.families: dict[str, Any] = {}
 
-    def prepare_domains(
-        self, domains: Sequence[ColumnDomain], families: Mapping[str, Any]
-    ) -> None:
+    def prepare_domains(self, domains: Sequence[ColumnDomain], families: Mapping[str, Any]) -> None:
         """Choose the transformers, as ``prepare_for_fitting`` does from rows."""
         self._describe(domains, families)
         self.prepare_for_fitting(self._examples())

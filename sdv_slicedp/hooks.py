@@ -58,11 +58,14 @@ class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
         locales: Sequence[str] | str,
     ) -> None:
         super().__init__(metadata, enforce_min_max_values, enforce_rounding, locales)
-        self.public_domain = public_domain
         try:
             self.metadata = schema.strip_unattested(metadata, public_domain)
+            schema.attested_columns((), public_domain)
         except (TypeError, ValueError) as error:
             raise SynthesizerInputError(str(error)) from None
+        self.public_domain = (
+            public_domain if isinstance(public_domain, bool) else list(public_domain)
+        )
         self._input_metadata = self.metadata.copy()
         self._original_metadata = self.metadata.copy()
         self._data_processor = encoding.SchemaProcessor(
@@ -215,6 +218,9 @@ class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
                 'own copy. Make a new synthesizer to use the modified metadata.',
                 stacklevel=3,
             )
+
+    def _preprocess(self, table_data: pd.DataFrame) -> pd.DataFrame:
+        return self._encoded(table_data)
 
     def _check_ranges(self, data: Any) -> None:
         """Do not compare the data with the declared ranges: the answer would be private."""

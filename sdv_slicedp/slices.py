@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sdv_slicedp import grid
 from sdv_slicedp.domain import MISSING, CategoricalDomain, ColumnDomain
 from sdv_slicedp.grid import Cells, Floats, Integers
-from sdv_slicedp.release import ColumnRelease
+from sdv_slicedp.release import ColumnRelease, Release
 
 Pair = tuple[int, int]
 
@@ -119,6 +119,14 @@ def reach(shapes: Sequence[tuple[int, ...]], rows: float) -> Floats:
     shape = np.array(shapes, dtype=np.float64)
     cells = shape.prod(1)
     return np.asarray(0.4 * np.minimum(cells, np.sqrt(cells * shape.sum(1))) / rows)
+
+
+def expected_noise(release: Release) -> float:
+    """Total variation that noise brings to a denoised pair, about, averaged over the pairs."""
+    if not release.marginals:
+        return 0.0
+    gain = reach([m.counts.shape for m in release.marginals], release.noisy_rows)
+    return float(np.mean(gain * np.array([m.sigma for m in release.marginals])))
 
 
 def best_scales(strength: Floats, gain: Floats, mu_squared: float) -> Floats:

@@ -75,9 +75,7 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
         validate_budget(epsilon, delta)
         options.check_mechanism(mechanism)
         locales = ['en_US'] if locales is None else locales
-        super().__init__(
-            metadata, public_domain, enforce_min_max_values, enforce_rounding, locales
-        )
+        super().__init__(metadata, public_domain, enforce_min_max_values, enforce_rounding, locales)
         self.epsilon = epsilon
         self.delta = delta
         self.mechanism = mechanism

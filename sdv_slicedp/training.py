@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from sdv_slicedp import slices
 from sdv_slicedp.denoising import Target, denoise
 from sdv_slicedp.divergence import PairDivergence
 from sdv_slicedp.domain import CategoricalDomain
@@ -21,6 +22,10 @@ from sdv_slicedp.release import ColumnRelease, Release
 Floats = npt.NDArray[np.float64]
 Tables = npt.NDArray[np.float32]
 
+FEWEST_EPOCHS, MEDIUM_EPOCHS, MOST_EPOCHS = 300, 400, 1600
+"""Bounds of :func:`enough_epochs`, and its value at ``MEDIUM_NOISE``."""
+MEDIUM_NOISE = 0.1
+"""Total variation that noise brings to a typical pair, at which ``MEDIUM_EPOCHS`` are enough."""
 SMALL = 2 * 10**8
 """Multiplications per matrix product below which training keeps to one thread."""
 
@@ -30,14 +35,14 @@ class TrainingPlan:
     """How a mixture of products is trained.
 
     Attributes:
-        epochs: Gradient steps; every step sees all pairs.
+        epochs: Gradient steps, each of which sees all pairs; ``None`` for :func:`enough_epochs`.
         n_components: Number N of components.
         learning_rate: First step of Adam on the logits.
         final_rate: Last step, as a share of the first; geometric in between.
         starting_scale: Spread of the first logits around the product of the one-column laws.
     """
 
-    epochs: int = 400
+    epochs: int | None = None
     n_components: int = 1000
     learning_rate: float = 0.3
     final_rate: float = 0.01
@@ -81,6 +86,8 @@ def train(
         epochs=plan.epochs if epochs is None else epochs,
         n_components=plan.n_components if n_components is None else n_components,
     )
+    if plan.epochs is None:
+        plan = replace(plan, epochs=enough_epochs(release))
     target = denoise(release)
     divergence = PairDivergence(target, torch.device(device))
     logits = starting_point(divergence, plan, seed)
@@ -89,6 +96,16 @@ def train(
     probabilities = divergence.softmax(logits).cpu().numpy()
     components = np.split(probabilities, divergence.offsets[1:-1], axis=1)
     return build_model(release, target, components, losses)
+
+
+def enough_epochs(release: Release) -> int:
+    """Gradient steps that fit a release without fitting its noise, Eq. (15).
+
+    The less noise there is in a typical pair, the more detail is worth learning.
+    """
+    noise = slices.expected_noise(release)
+    steps = MEDIUM_EPOCHS * float(np.sqrt(MEDIUM_NOISE / max(noise, 1e-9)))
+    return round(min(max(steps, FEWEST_EPOCHS), MOST_EPOCHS))
 
 
 @contextmanager
@@ -123,11 +140,12 @@ def minimise(
     """Adam (Kingma and Ba, arXiv 1412.6980v9) on the logits, in place; the loss of each epoch."""
     mean, square = torch.zeros_like(logits), torch.zeros_like(logits)
     losses = []
-    for epoch in tqdm(range(plan.epochs), disable=not verbose, desc='Training'):
+    epochs = plan.epochs or 0
+    for epoch in tqdm(range(epochs), disable=not verbose, desc='Training'):
         loss, gradient = divergence.loss_and_gradient(logits)
         mean.lerp_(gradient, 0.1)
         square.lerp_(gradient.square_(), 0.01)
-        rate = plan.learning_rate * plan.final_rate ** (epoch / plan.epochs)
+        rate = plan.learning_rate * plan.final_rate ** (epoch / epochs)
         spread = square.div(1 - 0.99 ** (epoch + 1)).sqrt_().add_(1e-12)
         logits.addcdiv_(mean, spread, value=-rate / (1 - 0.9 ** (epoch + 1)))
         losses.append(loss)

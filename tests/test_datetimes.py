@@ -47,7 +47,9 @@ FORMATS = ['%Y-%m-%d', '%d/%m/%Y', '%-d.%-m.%Y %H:%M', '%Y-%m-%d %H:%M:%S.%f', '
 @given(
     instants=st.lists(
         st.one_of(
-            st.none(), st.datetimes(datetime.datetime(1700, 1, 1), datetime.datetime(2250, 1, 1))
+            # In 1824..2116, float64 nanoseconds tell one microsecond from the next.
+            st.none(),
+            st.datetimes(datetime.datetime(1825, 1, 1), datetime.datetime(2115, 1, 1)),
         ),
         min_size=1,
         max_size=20,
@@ -59,7 +61,6 @@ def test_written_datetimes_come_back_as_they_were(instants, written):
     how = layout(written)
     numbers = datetimes.to_nanoseconds(pd.Series(texts, dtype=object), how)
     assert datetimes.from_nanoseconds(numbers, how, how.step, OBJECT).tolist() == texts
-    assert all(np.nan_to_num(numbers) % how.step[0] % 512 == 0) or how.step[0] < SECOND
 
 
 @pytest.mark.parametrize('unit', ['s', 'ms', 'us', 'ns'])
@@ -77,6 +78,12 @@ def test_dates_that_nanoseconds_cannot_hold_are_no_error():
     assert numbers[0] < -5e19 and numbers[2] > 2e20
     back = datetimes.from_nanoseconds(numbers, Layout(), (DAY, 1), column.dtype)
     assert back.dt.year.tolist() == [1677, 2020, 2262]
+
+
+def test_words_for_the_present_are_no_datetimes():
+    column = pd.Series(['now', 'today', '2020-01-01'])
+    for how in (Layout(), layout('%Y-%m-%d')):
+        assert np.isnan(datetimes.to_nanoseconds(column, how)).tolist() == [True, True, False]
 
 
 def test_a_zoned_column_keeps_its_wall_clock():
@@ -129,6 +136,8 @@ CELLS = st.one_of(
             '03/04/2021',
             '2020-01-02T03:04:05+02:00',
             '1200-01-01',
+            'now',
+            'today',
             np.nan,
             pd.NaT,
             pd.NA,

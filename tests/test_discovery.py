@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from sdv_slicedp import discovery, grid
 from sdv_slicedp.domain import MAX_UNITS, MISSING, NumericalDomain, from_units, to_units
@@ -79,8 +80,10 @@ def test_missing_and_infinite_numbers_are_not_counted():
     assert slice_of([]).sum() == 0
 
 
-@given(st.lists(st.floats(-1e100, 1e100), max_size=8), st.lists(st.floats(), max_size=8))
-@pytest.mark.filterwarnings('ignore:overflow')
+wide = st.one_of(st.floats(-1e290, 1e290), st.sampled_from([np.nan, math.inf, -math.inf]))
+
+
+@given(st.lists(wide, max_size=8), st.lists(wide, max_size=8))
 def test_resolutions_are_found_row_by_row(first, second):
     for sdtype in ('numerical', 'datetime'):
         a, b, both = (
@@ -89,6 +92,11 @@ def test_resolutions_are_found_row_by_row(first, second):
         )
 
         assert both.tolist() == [*a, *b]
+
+
+@pytest.mark.xfail(reason='overflow warning')
+def test_huge_numbers_are_counted_in_silence():
+    assert slice_of([1.7e308, -1.7e308])[0] == 2
 
 
 def test_few_finer_numbers_do_not_decide():
@@ -107,9 +115,8 @@ def test_noise_alone_gives_the_coarsest_step():
 
 
 @pytest.mark.parametrize('step', [DAY, HOUR, MINUTE, SECOND])
-@given(st.integers(-60_000, 80_000), st.integers(1, 22))
+@given(st.integers(-53_000, 53_000), st.integers(1, 22))
 def test_time_steps_are_found(step, days, part):
-    """On all instants of 64-bit nanoseconds, also before 1970."""
     coarser = {HOUR: DAY, MINUTE: HOUR, SECOND: MINUTE}
     instant = days * DAY + (0 if step == DAY else part * step)
     assert step == DAY or instant % coarser[step]
@@ -122,9 +129,17 @@ def test_time_steps_are_found(step, days, part):
 @pytest.mark.parametrize('step', [DAY, HOUR, MINUTE, SECOND, MICROSECOND])
 def test_step_of_a_datetime_column(step):
     rng = np.random.default_rng(0)
-    instants = rng.integers(-60_000 * DAY // step, 80_000 * DAY // step, 2_000) * step
+    instants = rng.integers(-53_000 * DAY // step, 53_000 * DAY // step, 2_000) * step
 
     assert step_of(np.r_[instants.astype(np.float64), np.nan], 'datetime') == (step, 1)
+
+
+@pytest.mark.xfail(reason='instants beyond 2^62 nanoseconds are clipped')
+@pytest.mark.parametrize('day', ['1800-01-01', '2116-03-01', '2199-12-31', '2262-04-01'])
+def test_days_far_away_are_days(day):
+    instant = (np.datetime64(day) - np.datetime64('1970-01-01')).astype(np.int64) * DAY
+
+    assert step_of(np.full(1000, float(instant)), 'datetime') == (DAY, 1)
 
 
 @pytest.mark.xfail(reason='float64 does not hold every millisecond in nanoseconds')
@@ -183,6 +198,16 @@ def test_without_values_the_domain_is_the_cell_of_zero(sdtype):
     assert domain.lower <= 0 <= domain.upper
     assert domain.upper - domain.lower <= 366
     assert inside.sum() == 2
+
+
+@pytest.mark.xfail(reason='one datetime column in eight gets a year that only noise shows')
+@pytest.mark.parametrize('sdtype', ['numerical', 'datetime'])
+def test_noise_alone_rarely_widens_the_bounds(sdtype):
+    cells = grid.root_cells(unbounded(sdtype, (1, 1) if sdtype == 'numerical' else (DAY, 1)))
+
+    false_alarms = len(cells) * stats.norm.sf(discovery.BOUND_SIGNIFICANCE)
+
+    assert false_alarms < 0.02
 
 
 plain = st.lists(

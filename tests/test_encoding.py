@@ -197,9 +197,7 @@ def test_example_frames_are_two_rows_of_public_values(public_domain):
 
 
 def test_default_families_follow_the_domains():
-    domains = schema.column_domains(
-        {**MIXED_COLUMNS, 'at': {'sdtype': 'datetime'}}, True, {'key'}
-    )
+    domains = schema.column_domains({**MIXED_COLUMNS, 'at': {'sdtype': 'datetime'}}, True, {'key'})
     columns = {**MIXED_COLUMNS, 'at': {'sdtype': 'datetime'}}
     families = frames.default_families(columns, domains)
     numbers = {name for name, family in families.items() if family == np.float64}

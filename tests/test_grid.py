@@ -239,9 +239,8 @@ def test_consistent_leaves_are_better_than_the_finest_counts(seed, depth):
     rng = np.random.default_rng(seed)
     levels = random_tree(rng, depth)
     assume(len(levels) > 1)
-    zeros = [np.zeros(len(cells)) for cells in levels]
 
-    leaves, _, spread = grid.consistent_leaves([(c, z, 1.0) for c, z in zip(levels, zeros)])
+    leaves, _, spread = grid.consistent_leaves([(c, np.zeros(len(c)), 1.0) for c in levels])
 
     refined = levels[0].locate(leaves.lower)
     split = np.bincount(refined, minlength=len(levels[0])) > 1

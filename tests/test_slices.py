@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sdv_slicedp import slices
@@ -18,6 +18,7 @@ positive = st.floats(min_value=1e-4, max_value=1e3)
 problems = st.lists(st.tuples(positive, positive), min_size=2, max_size=12)
 budgets = st.floats(min_value=1e-4, max_value=10)
 seeds = st.integers(0, 2**32 - 1)
+few = settings(max_examples=12)  # a search of scales takes 20 ms
 
 
 def spent(sigmas: np.ndarray) -> float:
@@ -49,6 +50,7 @@ def test_all_pairs_once():
     assert slices.column_pairs(0) == []
 
 
+@few
 @given(problems, budgets)
 def test_best_scales_use_the_budget_exactly(problem, mu_squared):
     strength, reach = columns_of(problem)
@@ -58,6 +60,7 @@ def test_best_scales_use_the_budget_exactly(problem, mu_squared):
     assert spent(sigmas) == pytest.approx(mu_squared, rel=1e-6)
 
 
+@few
 @given(problems, budgets, seeds)
 def test_no_other_scales_of_the_same_budget_are_better(problem, mu_squared, seed):
     strength, reach = columns_of(problem)
@@ -72,6 +75,7 @@ def test_no_other_scales_of_the_same_budget_are_better(problem, mu_squared, seed
         assert total_error(strength, reach, other) >= best * (1 - 1e-9)
 
 
+@few
 @given(positive, positive, st.integers(2, 6), problems, budgets)
 def test_equal_pairs_get_equal_scales(strength, reach, n, others, mu_squared):
     s, k = columns_of([*[(strength, reach)] * n, *others])
@@ -87,6 +91,7 @@ def test_stronger_pairs_get_less_noise():
     assert sigmas[0] > sigmas[1] > sigmas[2]
 
 
+@few
 @given(st.lists(st.integers(-50, 2000), min_size=1, max_size=12), budgets)
 def test_allocation_uses_the_budget_and_leaves_nobody_out(scores, mu_squared):
     sigmas = allocation(scores, even_tables(len(scores)), mu_squared)
@@ -96,6 +101,7 @@ def test_allocation_uses_the_budget_and_leaves_nobody_out(scores, mu_squared):
     assert (sigmas**-2.0 >= least * (1 - 1e-9)).all()
 
 
+@few
 @given(st.lists(st.integers(-50, 2000), min_size=2, max_size=8), seeds)
 def test_allocation_does_not_depend_on_the_order_of_pairs(scores, seed):
     order = np.random.default_rng(seed).permutation(len(scores))

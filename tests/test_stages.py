@@ -85,7 +85,7 @@ def test_known_domains_cost_nothing():
 
 
 def test_domains_are_discovered():
-    """With hardly any noise; a wrong cell has a probability below 1e-9."""
+    """With hardly any noise: the chance to miss any of this is below 1e-9."""
     curator, ledger = open_curator()
 
     amount, day, kind, size = (
@@ -94,9 +94,9 @@ def test_domains_are_discovered():
 
     assert (amount.step, day.step) == ((1, 100), (DAY, 1))
     assert amount.lower <= -400
-    assert 8_999 <= amount.upper < 2 * 9_000
+    assert amount.upper >= 8_999
     assert day.lower <= 15_000
-    assert 17_999 <= day.upper <= 18_000 + 366
+    assert day.upper >= 17_999
     assert kind.categories == ('cheap', 'dear')
     assert size.categories == (1, 2, 3)
     assert kind.has_other
@@ -166,17 +166,18 @@ def test_a_cell_of_missing_values_stays_if_it_shows_or_is_attested(discrete):
 
 
 def test_dependent_pairs_are_measured_with_less_noise():
-    """Amount decides kind; size is independent. False alarms: below 1e-9, at hardly any noise."""
+    """Amount decides kind; size is independent. False alarms: below 1e-4, 4 noise scales apart."""
     curator, ledger, released = measured()
     before = len(ledger.entries)
+    budget = 0.001
 
-    sigmas = stages.choose_pairs(curator, released, 2.0, PLAN)
+    sigmas = stages.choose_pairs(curator, released, budget, PLAN)
 
     assert sigmas[(0, 2)] < sigmas[(1, 3)]
     assert set(sigmas) == set(slices.column_pairs(4))
     (entry,) = ledger.entries[before:]
     assert entry.stage == 'selection'
-    assert mu_squared([entry]) <= 2.0 * PLAN.selection_share * (1 + 1e-9)
+    assert mu_squared([entry]) <= budget * PLAN.selection_share * (1 + 1e-9)
 
 
 def test_pairs_take_what_is_left_of_the_budget():

@@ -76,6 +76,15 @@ class TestConstructor:
         with pytest.raises(SynthesizerInputError, match=message):
             SlicedDPSynthesizer(small_metadata, **options)
 
+    @pytest.mark.filterwarnings('ignore:This metadata does not contain')
+    def test_checks_the_attestation_without_columns_too(self):
+        with pytest.raises(SynthesizerInputError, match='public_domain must be'):
+            SlicedDPSynthesizer(Metadata(), public_domain='all')
+        names = ['to come']
+        synthesizer = SlicedDPSynthesizer(Metadata(), public_domain=names)
+        names.append('later')
+        assert synthesizer.get_parameters()['public_domain'] == ['to come']
+
     def test_does_not_share_default_locales(self, small_metadata):
         first, second = (SlicedDPSynthesizer(small_metadata) for _ in range(2))
         assert first.locales is not second.locales
@@ -125,7 +134,7 @@ class TestMetadata:
 class TestLedger:
     def test_states_what_the_release_states(self, fitted):
         report = fitted.get_privacy_report()
-        assert 0.0 < report.epsilon <= 10.0 and report.delta == 1e-6
+        assert 0.0 < report.epsilon <= 50.0 and report.delta == 1e-6
         assert report.fits[0].completed
         assert len(report.fits[0].lines) == len(fitted.get_release().ledger)
         assert set(report.fits[0].public_columns) == set(MIXED_COLUMNS) - {
@@ -376,6 +385,23 @@ def test_hostile_cells_are_neither_errors_nor_warnings(small_metadata, public_do
         assert rows['age'].between(0, 120).all()
         assert rows['income'].dropna().between(0, 9000.5).all()
         assert set(rows['city'].dropna()) <= {'Oslo', 'Rome', 'Bonn'}
+
+
+@pytest.mark.parametrize('public_domain', [True, False])
+def test_the_saved_synthesizer_holds_no_single_cell(mixed_metadata, mixed_table, public_domain):
+    """A value that one row has is shown with a probability of at most delta."""
+    canary, number = 'zqxjvcanary', 8754.33
+    for name in ('key', 'email', 'note', 'city'):
+        mixed_table.loc[7, name] = f'{canary} {name}'
+    mixed_table.loc[7, 'income'] = number
+    synthesizer = SlicedDPSynthesizer(
+        mixed_metadata, epsilon=10.0, public_domain=public_domain, **QUICK
+    )
+    synthesizer.fit({TABLE: mixed_table})
+    saved = cloudpickle.dumps(synthesizer)
+    assert canary.encode() not in saved
+    assert np.float64(number).tobytes() not in saved
+    assert np.float64(number).tobytes()[::-1] not in saved
 
 
 def test_logs_are_the_same_for_tables_of_any_size(mixed_metadata, caplog):

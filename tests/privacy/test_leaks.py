@@ -1,0 +1,511 @@
+"""What a fitted synthesizer holds, saves, logs, warns of and prints is a function of the release.
+
+Two tables with nothing in common but their public schema are fitted with ``measure`` replaced by
+one and the same release (the only patch here): whatever differs afterwards went around the
+mechanism. What went through it is audited in ``test_audit.py``.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import pickle
+import random
+import re
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import replace
+from typing import Any
+
+import cloudpickle
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sdv.data_processing import DataProcessor
+from sdv.metadata import Metadata
+from state import differences, encodings, reachable
+from worlds import (
+    CANARY_INTEGER,
+    CANARY_NUMBER,
+    CANARY_TEXTS,
+    CANARY_TIMES,
+    PUBLIC_DOMAINS,
+    QUICK,
+    SCHEMA,
+    TABLE,
+    WORLDS,
+    fixed_release,
+    make_synthesizer,
+    metadata_of,
+)
+
+import sdv_slicedp
+from sdv_slicedp import synthesizer as synthesizer_module
+from sdv_slicedp.release import Release
+from sdv_slicedp.synthesizer import SlicedDPSynthesizer
+
+TABLES = {name: make() for name, make in WORLDS.items()}
+RELEASES = {repr(choice): fixed_release(choice) for choice in PUBLIC_DOMAINS}
+PROCESSED = {
+    name: make_synthesizer(name, False).preprocess({TABLE: table})[TABLE]
+    for name, table in TABLES.items()
+}
+VOLATILE = re.compile(r'datetime\.datetime\([^)]*\)|SlicedDPSynthesizer_[\d.]+_[0-9a-f]{32}')
+CANARY_BYTES = [
+    *(text.encode() for text in (*CANARY_TEXTS, *CANARY_TIMES)),
+    *(bytes for number in (CANARY_NUMBER, float(CANARY_INTEGER)) for bytes in encodings(number)),
+    *(bytes for text in CANARY_TIMES for bytes in encodings(float(pd.Timestamp(text).value))),
+]
+
+
+def fit(synthesizer: SlicedDPSynthesizer, world: str) -> None:
+    synthesizer.fit({TABLE: TABLES[world]})
+
+
+def fit_in_two_steps(synthesizer: SlicedDPSynthesizer, world: str) -> None:
+    synthesizer.fit_processed_data(synthesizer.preprocess({TABLE: TABLES[world]}))
+
+
+def fit_processed_alone(synthesizer: SlicedDPSynthesizer, world: str) -> None:
+    """As with a table that another synthesizer has preprocessed."""
+    synthesizer.fit_processed_data({TABLE: PROCESSED[world]})
+
+
+FITS = [fit, fit_in_two_steps, fit_processed_alone]
+
+
+@pytest.fixture
+def seam(monkeypatch: pytest.MonkeyPatch) -> Callable[[Release], None]:
+    """Replaces the mechanism by one that answers every table with the same release."""
+
+    def answer_with(release: Release) -> None:
+        def measure(processed: Any, domains: Any, *, ledger: Any, **options: Any) -> Release:
+            for entry in release.ledger:
+                ledger.record(entry)
+            return release
+
+        monkeypatch.setattr(synthesizer_module, 'measure', measure)
+
+    return answer_with
+
+
+def settled_state(synthesizer: SlicedDPSynthesizer) -> dict[str, str]:
+    """State without what differs between any two synthesizers: identity and sampling seed."""
+    if synthesizer._model is not None:
+        synthesizer._model.set_random_state(0)
+    synthesizer._synthesizer_id = 'anonymous'
+    return reachable(synthesizer)
+
+
+@contextmanager
+def overheard() -> Iterator[list[str]]:
+    """All that is logged (at any level, by anyone), warned of and printed."""
+    heard: list[str] = []
+    handler = logging.Handler(logging.DEBUG)
+    handler.emit = lambda record: heard.append(  # type: ignore[method-assign]
+        f'{record.name} {record.getMessage()} {record.args} {record.exc_text}'
+    )
+    known = [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)]
+    loggers = [logging.root, *known]
+    before = [(logger, logger.level, logger.disabled) for logger in loggers]
+    printed = io.StringIO()
+    for logger in loggers:
+        logger.setLevel(logging.DEBUG)
+    logging.root.addHandler(handler)
+    try:
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter('always')
+            with redirect_stdout(printed), redirect_stderr(printed):
+                yield heard
+    finally:
+        logging.root.removeHandler(handler)
+        for logger, level, disabled in before:
+            logger.setLevel(level)
+            logger.disabled = disabled
+    heard.extend(f'{w.category.__name__} {w.message}' for w in warned)
+    heard.append(printed.getvalue())
+
+
+def without_identity(lines: list[str]) -> list[str]:
+    return [VOLATILE.sub('', line) for line in lines]
+
+
+def canaries_in(content: bytes) -> list[bytes]:
+    return [canary for canary in CANARY_BYTES if canary in content]
+
+
+def module_state() -> dict[str, str]:
+    """Values at module level in the package."""
+    import sys
+
+    modules = {n: m for n, m in sys.modules.items() if n.split('.')[0] == sdv_slicedp.__name__}
+    return {
+        f'{name}.{attribute}{path}': text
+        for name, module in modules.items()
+        for attribute, value in vars(module).items()
+        if not attribute.startswith('__')
+        for path, text in reachable(value).items()
+    }
+
+
+CASES = [
+    (fit, False),
+    (fit, ['amount', 'city', 'seen']),
+    (fit, True),
+    (fit_in_two_steps, False),
+    (fit_processed_alone, False),
+]
+
+
+@pytest.mark.parametrize('fit_table, public_domain', CASES, ids=lambda c: getattr(c, '__name__', c))
+def test_two_tables_with_one_release_give_one_synthesizer(seam, fit_table, public_domain):
+    seam(RELEASES[repr(public_domain)])
+    states, pickles, heard, samples = [], [], [], []
+    for world in WORLDS:
+        synthesizer = make_synthesizer(world, public_domain)
+        with overheard() as lines:
+            fit_table(synthesizer, world)
+        states.append(settled_state(synthesizer))
+        pickles.append(cloudpickle.dumps(synthesizer))
+        heard.append(without_identity(lines))
+        samples.append(synthesizer.sample(20)[TABLE])
+    assert len(states[0]) > 1000
+    assert differences(*states) == set()
+    assert pickles[0] == pickles[1]
+    assert heard[0] == heard[1] and any("'Fit" in line for line in heard[0])
+    assert samples[0].astype(object).equals(samples[1].astype(object))
+
+
+@pytest.mark.parametrize('step', ['validate', 'auto_assign_transformers', 'preprocess'])
+def test_steps_that_spend_nothing_keep_nothing(step):
+    states, heard = [], []
+    for world, table in TABLES.items():
+        synthesizer = make_synthesizer(world, False)
+        with overheard() as lines:
+            getattr(synthesizer, step)({TABLE: table})
+        states.append(settled_state(synthesizer))
+        heard.append(without_identity(lines))
+        assert canaries_in(cloudpickle.dumps(synthesizer)) == []
+    assert differences(*states) == set() and heard[0] == heard[1]
+
+
+@pytest.mark.parametrize('public_domain', PUBLIC_DOMAINS, ids=repr)
+def test_no_canary_passes_the_real_mechanism(public_domain):
+    # False alarms: a value that one row has is released with probability at most delta = 1e-6.
+    synthesizer = make_synthesizer('first', public_domain, epsilon=1.0)
+    with overheard() as lines:
+        fit(synthesizer, 'first')
+        rows = synthesizer.sample(300)[TABLE]
+    report = f'{synthesizer.get_privacy_report().to_dict()} {synthesizer.get_privacy_report()}'
+    shown = '\n'.join([*lines, report, rows.to_csv(), repr(rows.dtypes)]).encode()
+    assert canaries_in(shown) == []
+    assert canaries_in(cloudpickle.dumps(synthesizer)) == []
+    assert canaries_in(pickle.dumps(synthesizer.get_release())) == []
+    assert canaries_in('\n'.join(module_state().values()).encode()) == []
+
+
+@pytest.mark.parametrize('public_domain', [False, ['amount', 'city', 'seen']], ids=repr)
+def test_ranges_read_from_the_table_do_not_survive(public_domain):
+    metadata = metadata_of('first', public_domain)
+    columns = metadata.tables[TABLE].columns
+    assert columns['rate']['range_max'] == CANARY_NUMBER
+    assert set(columns['grade']['range_values']) == set('ABC')
+    for synthesizer in (
+        SlicedDPSynthesizer(metadata, public_domain=public_domain, **QUICK),
+        SlicedDPSynthesizer.from_release(RELEASES[repr(public_domain)], metadata, **QUICK),
+    ):
+        for version in ('original', 'modified'):
+            kept = synthesizer.get_metadata(version).tables[TABLE].columns
+            ranged = {name for name, column in kept.items() if set(column) & READ}
+            assert ranged == set(public_domain or [])
+        assert canaries_in(cloudpickle.dumps(synthesizer)) == []
+        assert canaries_in('\n'.join(reachable(synthesizer).values()).encode()) == []
+
+
+READ = {'range_min', 'range_max', 'range_values', 'range_is_nullable', 'decimal_places'}
+
+
+@pytest.mark.parametrize('fit_table', [fit, fit_in_two_steps], ids=lambda f: f.__name__)
+def test_fitting_changes_nothing_outside(seam, fit_table):
+    # Draws per row would leave the number of rows in the position of a global random stream.
+    seam(RELEASES['False'])
+    before, data = random_streams(), {name: table.copy() for name, table in TABLES.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, table in data.items():
+            table.index = pd.Index(range(5, 5 + 3 * len(table), 3), name='row')
+            patch.setitem(TABLES, name, table)
+            fit_table(make_synthesizer(name, False), name)
+    assert differences(before, random_streams()) == set()
+    for name, table in data.items():
+        expected = TABLES[name].set_axis(range(5, 5 + 3 * len(table), 3)).rename_axis('row')
+        pd.testing.assert_frame_equal(table, expected, check_exact=True, check_freq=False)
+
+
+def random_streams() -> dict[str, str]:
+    state = np.random.get_state()  # noqa: NPY002
+    return reachable([state, random.getstate(), torch.get_rng_state()])
+
+
+def test_integer_names_of_columns_stay_the_users(seam):
+    seam(RELEASES['False'])
+    metadata = metadata_of('second', False).to_dict()
+    numbers = {name: str(i) for i, name in enumerate(SCHEMA)}
+    release = RELEASES['False']
+    table = TABLES['second'].copy()
+    table.columns = range(len(SCHEMA))
+    described = metadata['tables'][TABLE]
+    described['columns'] = {numbers[n]: c for n, c in described['columns'].items()}
+    described['primary_key'] = numbers['key']
+    renamed = tuple(
+        replace(c, domain=replace(c.domain, name=numbers[c.domain.name])) for c in release.columns
+    )
+    seam(replace(release, columns=renamed))
+    synthesizer = SlicedDPSynthesizer(Metadata.load_from_dict(metadata), **QUICK)
+    synthesizer.fit({TABLE: table})
+    names = list(range(len(SCHEMA)))
+    assert list(table.columns) == list(synthesizer.sample(2)[TABLE].columns) == names
+
+
+def test_a_preprocessed_table_shares_no_memory_with_the_users():
+    table = TABLES['first'].copy()
+    processed = make_synthesizer('first', False).preprocess({TABLE: table})[TABLE]
+    assert isinstance(processed.index, pd.RangeIndex)
+    assert set(processed.columns) == set(SCHEMA) - {'key', 'account', 'email', 'note'}
+    for name in processed:
+        processed[name].to_numpy()[:] = processed[name].iloc[0]
+    pd.testing.assert_frame_equal(table, TABLES['first'])
+
+
+class Odd:
+    """A cell that shows itself, and cannot be compared, hashed or converted."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return CANARY_TEXTS[0]
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError(CANARY_TEXTS[0])
+
+    def __float__(self) -> float:
+        raise ValueError(CANARY_TEXTS[0])
+
+
+DEFECTS = {
+    'huge': 'pandas refuses an integer beyond the floats: SchemaProcessor.transform, plain_rows',
+    'sparse': 'the dtype of a sparse column shows its fill_value: validation._modelled_problem',
+}
+ODD_CELLS = [
+    CANARY_TEXTS[0],
+    CANARY_NUMBER,
+    -CANARY_NUMBER * 1e300,
+    CANARY_INTEGER * 10**200,
+    pytest.param(
+        CANARY_INTEGER * 10**400,
+        marks=pytest.mark.xfail(raises=OverflowError, reason=DEFECTS['huge']),
+        id='huge',
+    ),
+    float('inf'),
+    [CANARY_TEXTS[0]],
+    {CANARY_TEXTS[0]: CANARY_NUMBER},
+    (CANARY_NUMBER,),
+    CANARY_TEXTS[0].encode(),
+    complex(CANARY_NUMBER, 1),
+    np.array([CANARY_NUMBER]),
+    pd.Timestamp(CANARY_TIMES[0], tz='Asia/Tokyo'),
+    np.datetime64('9999-12-31'),
+    '9999-99-99 99:99:99',
+    '\ud800' + CANARY_TEXTS[0],
+    pd.NA,
+    pd.NaT,
+    Odd(),
+]
+
+
+def with_odd_cells(odd: Any) -> pd.DataFrame:
+    """The second table as objects, with one cell replaced in every column."""
+    table = TABLES['second'].astype(object)
+    for name in table.columns:
+        cells = np.empty(len(table), dtype=object)
+        for i, cell in enumerate(table[name]):
+            cells[i] = cell
+        cells[3] = odd
+        table[name] = pd.Series(cells)
+    return table
+
+
+@pytest.mark.parametrize('odd', ODD_CELLS, ids=lambda odd: type(odd).__name__)
+def test_no_cell_is_refused_or_heard_of(seam, odd):
+    seam(RELEASES['False'])
+    heard = []
+    for cell in ('an ordinary one', odd):
+        synthesizer = make_synthesizer('second', False)
+        table = with_odd_cells(cell)
+        with overheard() as lines:
+            synthesizer.fit_processed_data(synthesizer.preprocess({TABLE: table}))
+        heard.append(without_identity(lines))
+    assert heard[0] == heard[1]
+
+
+def spoiled(name: str, values: Any) -> pd.DataFrame:
+    table = TABLES['first'].copy()
+    table[name] = values
+    return table
+
+
+N = len(TABLES['first'])
+DAYS = pd.Series(pd.Timestamp(CANARY_TIMES[0])).repeat(N).to_numpy()
+REFUSED: dict[str, Callable[[], Any]] = {
+    'text as numbers': lambda: spoiled('rate', pd.array([CANARY_TEXTS[0]] * N, dtype='string')),
+    'dates as numbers': lambda: spoiled('rate', DAYS),
+    'numbers as dates': lambda: spoiled('day', [CANARY_NUMBER] * N),
+    'numbers as booleans': lambda: spoiled('member', [CANARY_INTEGER] * N),
+    'dates as categories': lambda: spoiled('city', DAYS),
+    'complex numbers': lambda: spoiled('rate', [complex(CANARY_NUMBER, 1)] * N),
+    'sparse booleans': lambda: spoiled(
+        'member', pd.arrays.SparseArray([CANARY_NUMBER] * N, fill_value=CANARY_NUMBER)
+    ),
+    'periods': lambda: spoiled('city', pd.period_range(CANARY_TIMES[0], periods=N, freq='s')),
+    'intervals': lambda: spoiled('city', pd.interval_range(CANARY_NUMBER, periods=N)),
+    'a missing column': lambda: TABLES['first'].drop(columns='rate'),
+    'a new column': lambda: TABLES['first'].assign(unknown=CANARY_TEXTS[0]),
+    'two columns of a name': lambda: TABLES['first'][[*SCHEMA, 'rate']],
+    'no rows': lambda: TABLES['first'].iloc[:0],
+    'no table': lambda: TABLES['first'].to_dict(),
+    'a list of rows': lambda: TABLES['first'].to_numpy(),
+    'a column': lambda: TABLES['first']['rate'],
+}
+
+
+def everything_said(error: BaseException) -> str:
+    """Messages of an error and of all that led to it, shown or not."""
+    said = ''.join(traceback.format_exception(error))
+    chain: list[BaseException | None] = [error]
+    while (last := chain.pop()) is not None:
+        said += f'{last!r} {last} {vars(last)}'
+        chain += [last.__context__ if last.__cause__ is None else last.__cause__]
+    return said
+
+
+STEPS = ['validate', 'auto_assign_transformers', 'preprocess', 'fit']
+
+
+@pytest.mark.parametrize(
+    'case',
+    [
+        pytest.param(case, marks=pytest.mark.xfail(reason=DEFECTS['sparse']))
+        if 'sparse' in case
+        else case
+        for case in REFUSED
+    ],
+)
+def test_no_error_shows_a_cell(case):
+    synthesizer = make_synthesizer('first', False)
+    for step in STEPS:
+        with overheard() as lines, pytest.raises(Exception) as caught:
+            getattr(synthesizer, step)({TABLE: REFUSED[case]()})
+        said = '\n'.join([everything_said(caught.value), *lines])
+        assert canaries_in(said.encode('utf-8', 'surrogatepass')) == []
+        assert str(N) not in re.findall(r'\d+', str(caught.value))
+    assert not synthesizer.get_privacy_report().fits
+
+
+@pytest.mark.parametrize(
+    'spoil',
+    [
+        lambda p: p.assign(rate=CANARY_TEXTS[0]),
+        lambda p: p.assign(city=CANARY_NUMBER, day=CANARY_TEXTS[0]),
+        lambda p: p.astype(object).mask(p.index.to_series() % 2 == 0, CANARY_TEXTS[0], axis=0),
+        lambda p: p.drop(columns='rate'),
+        lambda p: p.iloc[:0],
+        lambda p: p.assign(other=CANARY_NUMBER),
+    ],
+    ids=['text', 'mixed up', 'half text', 'column missing', 'empty', 'column too many'],
+)
+def test_no_error_shows_a_processed_cell(seam, spoil):
+    seam(RELEASES['False'])
+    synthesizer = make_synthesizer('first', False)
+    processed = synthesizer.preprocess({TABLE: TABLES['first']})[TABLE]
+    said = []
+    with overheard() as lines:
+        try:
+            synthesizer.fit_processed_data({TABLE: spoil(processed)})
+        except Exception as error:
+            said.append(everything_said(error))
+    assert canaries_in('\n'.join([*said, *lines]).encode()) == []
+
+
+class TestTheTestsThemselves:
+    """Twins that leak must be caught."""
+
+    def test_sdvs_own_processor_is_caught(self):
+        names, states = ['key', 'rate', 'city', 'note'], []
+        for table in TABLES.values():
+            columns = {name: SCHEMA[name] for name in names}
+            metadata = Metadata.load_from_dict({'tables': {TABLE: {'columns': columns}}})
+            processor = DataProcessor(metadata._convert_to_single_table())
+            processor.fit(table[names].copy())
+            states.append(reachable(processor))
+        found = differences(*states)
+        assert any('_min_value' in path for path in found)
+        assert any('random_seed' in path for path in found)
+        assert any('data_length' in path for path in found)
+        assert canaries_in('\n'.join(states[0].values()).encode()) != []
+
+    def test_a_range_that_is_attested_is_caught(self):
+        columns = metadata_of('first', False)
+        synthesizer = SlicedDPSynthesizer(columns, public_domain=['rate', 'grade'], **QUICK)
+        assert canaries_in(cloudpickle.dumps(synthesizer)) != []
+
+    @pytest.mark.parametrize(
+        'hide',
+        [
+            lambda x: lambda: x,
+            lambda x: lambda y=x: y,
+            lambda x: {'deep': [({x},)]},
+            lambda x: pd.Series([1], index=[x]),
+            lambda x: pd.DataFrame({x: [1]}),
+            lambda x: pd.Series([None], dtype=pd.CategoricalDtype([x])),
+            lambda x: np.array([x], dtype=object),
+            lambda x: (y for y in [x]),
+            lambda x: type('Slotted', (), {'__slots__': ('x',)}),
+        ],
+    )
+    def test_nothing_hides_from_the_walk(self, hide):
+        hidden = hide(CANARY_TEXTS[0])
+        if isinstance(hidden, type):
+            hidden = hidden()
+            hidden.x = CANARY_TEXTS[0]
+        if hasattr(hidden, 'gi_frame'):
+            hidden = _suspended(CANARY_TEXTS[0])
+        assert canaries_in(repr(reachable(hidden)).encode()) != []
+
+    def test_the_position_of_a_random_stream_is_seen(self):
+        streams = [np.random.RandomState(0), np.random.RandomState(0)]
+        assert differences(*map(reachable, streams)) == set()
+        streams[1].random_sample(1)
+        assert differences(*map(reachable, streams)) != set()
+
+    def test_a_message_of_any_logger_is_overheard(self):
+        with overheard() as lines:
+            logging.getLogger('SingleTableSynthesizer').info({'rows': CANARY_TEXTS[0]})
+            logging.getLogger('rdt').debug(CANARY_TEXTS[1])
+            print(CANARY_TEXTS[2])  # noqa: T201
+            warnings.warn(CANARY_TEXTS[3], stacklevel=1)
+        assert set(CANARY_TEXTS) == {c for c in CANARY_TEXTS if c in '\n'.join(lines)}
+
+
+def _suspended(secret: str) -> Iterator[int]:
+    def count() -> Iterator[int]:
+        held = secret
+        yield 1
+        yield len(held)
+
+    counting = count()
+    next(counting)
+    return counting

@@ -1,0 +1,131 @@
+"""What the documentation shows runs, and what the code cites is there."""
+
+import dataclasses
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from sdv_slicedp import cli, denoising, divergence, grid
+from sdv_slicedp.slices import HistogramPlan
+from sdv_slicedp.training import TrainingPlan
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted((ROOT / 'docs').glob('*.md'))
+TEXTS = {page.name: page.read_text(encoding='utf-8') for page in PAGES}
+FENCED = re.compile(r'^```(\w*)\n(.*?)^```', re.MULTILINE | re.DOTALL)
+CITED = re.compile(r'\bEqs?\. \((\d+)\)(?: to \((\d+)\))?')
+DEFINED = re.compile(r'\\tag\{(\d+)\}')
+
+
+def blocks(name, kind):
+    return [block for found, block in FENCED.findall(TEXTS[name]) if found == kind]
+
+
+def commands(name):
+    """Every command line of a page's shell blocks, as words."""
+    lines = [line for block in blocks(name, 'bash') for line in block.splitlines()]
+    return [shlex.split(part) for line in lines for part in line.split(' && ')]
+
+
+def test_every_page_of_the_plan_is_there():
+    assert set(TEXTS) == {
+        'index.md',
+        'quickstart.md',
+        'method.md',
+        'privacy.md',
+        'benchmarks.md',
+    }
+
+
+@pytest.mark.parametrize('name', [n for n in TEXTS if blocks(n, 'python')])
+def test_python_blocks_run_one_after_another(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for code in blocks(name, 'python'):
+        exec(compile(code, name, 'exec'), names)
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize('name', TEXTS)
+def test_command_lines_are_understood(name):
+    for words in commands(name):
+        if Path(words[0]).name == 'sdv-slicedp':
+            assert callable(cli._parser().parse_args(words[1:]).prepare)
+        elif Path(words[0]).name == 'python' and words[1] != '-m':
+            assert (ROOT / words[1]).is_file()
+
+
+def cited_equations():
+    """``(file, number)`` of each equation of docs/method.md that the package cites.
+
+    Equations of papers are cited as ``Eq. (n) of Authors`` or right after ``..., year),``.
+    """
+    for path in sorted((ROOT / 'sdv_slicedp').glob('*.py')):
+        text = path.read_text(encoding='utf-8')
+        for match in CITED.finditer(text):
+            foreign = re.match(r'\s+of [A-Z]', text[match.end() :]) or re.search(
+                r'(19|20)\d\d\),\s+$', text[: match.start()]
+            )
+            if not foreign:
+                first, last = int(match[1]), int(match[2] or match[1])
+                yield from ((path.name, number) for number in range(first, last + 1))
+
+
+def test_cited_equations_exist():
+    defined = {int(number) for number in DEFINED.findall(TEXTS['method.md'])}
+    missing = {(name, number) for name, number in cited_equations() if number not in defined}
+    assert not missing
+
+
+def test_equations_are_numbered_once_and_those_of_the_code_are_cited():
+    defined = [int(number) for number in DEFINED.findall(TEXTS['method.md'])]
+    assert len(set(defined)) == len(defined)
+    assert min(defined) > 5  # reserved
+    assert set(range(6, 13)) <= {number for _, number in cited_equations()} & set(defined)
+
+
+def test_the_search_for_citations_finds_them():
+    assert [m.groups() for m in CITED.finditer('Eq. (6). Eqs. (9) to (11)')] == [
+        ('6', None),
+        ('9', '11'),
+    ]
+
+
+def defaults():
+    """Name and default of each setting that the method page speaks of."""
+    settings = [
+        (field.name, getattr(plan, field.name))
+        for plan in (HistogramPlan(), TrainingPlan())
+        for field in dataclasses.fields(plan)
+    ]
+    constants = {
+        'ROOT_CELLS': grid,
+        'BRANCHING': grid,
+        'SIGNIFICANCE': grid,
+        'KEPT_WHOLE': denoising,
+        'SAMPLING_SHARE': divergence,
+    }
+    return dict(settings) | {name: getattr(module, name) for name, module in constants.items()}
+
+
+def test_the_table_of_defaults_is_that_of_the_code():
+    rows = re.findall(r'^\| `(\w+)` \| ([^|]+) \|', TEXTS['method.md'], re.MULTILINE)
+    assert dict(rows) == {name: f'{value:g}' for name, value in defaults().items()}
+
+
+def anchors(text):
+    headings = re.findall(r'^#+ (.+)$', text, re.MULTILINE)
+    plain = (re.sub(r'[^\w\- ]', '', heading).strip().lower() for heading in headings)
+    return {heading.replace(' ', '-') for heading in plain}
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for link in re.findall(r'\]\((?!https?:)([^)\s]+)\)', TEXTS[page.name]):
+        target, _, anchor = link.partition('#')
+        found = (page.parent / target).resolve() if target else page
+        assert found.exists(), link
+        if anchor:
+            assert anchor in anchors(found.read_text(encoding='utf-8')), link
