@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sdv_slicedp.domain import NumericalDomain
 from sdv_slicedp.grid import Cells, Floats, column_law
 from sdv_slicedp.release import ColumnRelease, Marginal, Release
-
-KEPT_WHOLE = 4.0
-"""An interaction with this many times the energy of its noise is not shrunk."""
+from sdv_slicedp.shrinkage import denoised_interaction
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,9 @@ def denoise(release: Release, *, shrink: bool = True) -> Target:
         _within_bins(column, counts, law)
         for column, (_, counts, _), law in zip(release.columns, fine, laws, strict=True)
     ]
-    tables = [denoised_pair(m, laws, rows, shrink=shrink) for m in release.marginals]
+    tables = [
+        denoised_pair(m, release.columns, laws, rows, shrink=shrink) for m in release.marginals
+    ]
     return Target(
         tuple(laws),
         tuple(fine_laws),
@@ -113,52 +114,20 @@ def _within_bins(column: ColumnRelease, counts: Floats, law: Floats) -> Floats:
 
 
 def denoised_pair(
-    marginal: Marginal, laws: list[Floats], rows: float, *, shrink: bool = True
+    marginal: Marginal,
+    columns: Sequence[ColumnRelease],
+    laws: Sequence[Floats],
+    rows: float,
+    *,
+    shrink: bool = True,
 ) -> Floats:
     """Two-column law with the given margins and a denoised interaction, Eq. (11)."""
-    left, right = (laws[i] for i in marginal.columns)
-    independent = np.outer(left, right)
+    a, b = marginal.columns
+    independent = np.outer(laws[a], laws[b])
     interaction = marginal.counts / rows - independent
     interaction -= interaction.mean(0)[None, :]
     interaction -= interaction.mean(1)[:, None]
     if shrink:
-        interaction = denoised_interaction(interaction, marginal.sigma / rows)
+        first, second = (isinstance(columns[i].domain, NumericalDomain) for i in (a, b))
+        interaction = denoised_interaction(interaction, marginal.sigma / rows, (first, second))
     return independent + interaction
-
-
-def denoised_interaction(matrix: Floats, sigma: float) -> Floats:
-    """Interaction between two columns without most of its noise, Eq. (11).
-
-    A weak interaction is of low rank, and shrinking its singular values helps. A strong one, as
-    of near-copies, has many singular values of a size with the noise; shrinking would take more
-    signal than noise, and the training, which fits all pairs together, averages the noise better.
-    So the measured matrix is kept in proportion to its energy beyond that of the noise.
-
-    Args:
-        matrix: Measured interaction, rows and columns centred.
-        sigma: Noise scale of its entries.
-    """
-    rows, columns = matrix.shape
-    if min(rows, columns) < 2:
-        return np.zeros_like(matrix)
-    noise = sigma**2 * (rows - 1) * (columns - 1)
-    excess = max(float(np.sum(matrix**2)) / noise - 1.0, 0.0)
-    kept = min(excess / KEPT_WHOLE, 1.0)
-    return np.asarray(kept * matrix + (1 - kept) * shrink_singular_values(matrix, sigma))
-
-
-def shrink_singular_values(matrix: Floats, sigma: float) -> Floats:
-    """Frobenius-optimal shrinkage of a low-rank centred matrix in noise of scale ``sigma``.
-
-    Gavish and Donoho, "Optimal shrinkage of singular values" (IEEE Trans. Inf. Theory 63, 2017),
-    Eq. (7): for y above 1 + sqrt(beta) in units of sigma sqrt(n), the singular value becomes
-    sqrt((y^2 - beta - 1)^2 - 4 beta) / y, otherwise 0.
-    """
-    short, long = sorted(size - 1 for size in matrix.shape)
-    if short < 1:
-        return np.zeros_like(matrix)
-    beta, scale = short / long, sigma * np.sqrt(long)
-    left, values, right = np.linalg.svd(matrix, full_matrices=False)
-    y = np.maximum(values / scale, 1 + np.sqrt(beta))
-    shrunk = np.sqrt(np.maximum((y**2 - beta - 1) ** 2 - 4 * beta, 0.0)) / y
-    return np.asarray((left * (shrunk * scale)) @ right)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import ndtri
 
 from sdv_slicedp.domain import MAX_UNITS, MISSING, Category, NumericalDomain, to_units
 from sdv_slicedp.grid import Cells, Floats, Integers, within
@@ -25,10 +26,12 @@ DECIMAL_CELLS = MAX_DECIMALS + 1 + len(EXPONENTS)
 """Cells of the decimals slice: 0 to MAX_DECIMALS decimals, then the endless ones by magnitude."""
 TIME_STEPS = (86_400 * 10**9, 3_600 * 10**9, 60 * 10**9, 10**9, 10**6, 10**3)
 """Candidate steps of a datetime column in nanoseconds: day, hour, minute, second, ms, us."""
+TAIL_SIGNIFICANCE = 3.0
+"""Noise scales that the counts beyond a bound must exceed together to be kept."""
 ROUNDED_SHARE = 0.005
 """Share of the rows that may lose decimals to the discovered step."""
-BOUND_SIGNIFICANCE = 3.5
-"""A cell belongs to the discovered range if its count exceeds this many noise scales."""
+FALSE_BOUND = 1e-3
+"""Probability that noise alone widens the discovered range of a column."""
 SIGNIFICANT_DIGITS = 9
 """Digits that the largest values keep when the decimals have no end."""
 EXACT_BELOW = 1e12
@@ -44,9 +47,9 @@ def decimal_cells(values: Floats) -> Integers:
     cells = MAX_DECIMALS + 1 + offset
     undecided = finite.copy()
     for decimals in range(MAX_DECIMALS + 1):
-        rows = np.flatnonzero(undecided & (magnitude * 10.0**decimals < EXACT_BELOW))
+        rows = np.flatnonzero(undecided & (magnitude < EXACT_BELOW / 10.0**decimals))
         scaled = magnitude[rows] * 10.0**decimals
-        exact = np.abs(scaled - np.rint(scaled)) <= 1e-9 + 1e-15 * scaled
+        exact = np.abs(scaled - np.rint(scaled)) <= 1e-9 * np.minimum(scaled, 1.0) + 1e-15 * scaled
         cells[rows[exact]] = decimals
         undecided[rows[exact]] = False
     whole = undecided & (magnitude >= EXACT_BELOW) & (magnitude == np.rint(magnitude))
@@ -56,12 +59,17 @@ def decimal_cells(values: Floats) -> Integers:
 
 
 def time_cells(values: Floats) -> Integers:
-    """Index in ``TIME_STEPS`` of the coarsest step that holds each instant; -1 if missing."""
-    cells = np.full(len(values), len(TIME_STEPS) - 1, dtype=np.int64)
+    """Index in ``TIME_STEPS`` of the coarsest step that holds each instant; -1 if missing.
+
+    Instants are floats, so they may be off a step by their own rounding.
+    """
     finite = np.isfinite(values)
-    whole = np.where(finite, np.clip(values, -(2.0**62), 2.0**62), 0.0).astype(np.int64)
+    instants = np.where(finite, np.clip(values, -(2.0**63), 2.0**63), 0.0)
+    rounding = np.spacing(np.abs(instants))
+    cells = np.full(len(values), len(TIME_STEPS) - 1, dtype=np.int64)
     for index in reversed(range(len(TIME_STEPS) - 1)):
-        cells[whole % TIME_STEPS[index] == 0] = index
+        step = float(TIME_STEPS[index])
+        cells[np.abs(instants - np.rint(instants / step) * step) <= rounding] = index
     cells[~finite] = -1
     return cells
 
@@ -121,6 +129,11 @@ def widest(domain: NumericalDomain) -> NumericalDomain:
     return replace(domain, lower=-MAX_UNITS, upper=MAX_UNITS)
 
 
+def bound_significance(n_cells: int) -> float:
+    """Noise scales that a count must exceed to belong to the range, by Bonferroni's rule."""
+    return float(ndtri(1.0 - FALSE_BOUND / n_cells))
+
+
 def with_bounds(
     domain: NumericalDomain, cells: Cells, counts: Integers, sigma: float
 ) -> tuple[NumericalDomain, npt.NDArray[np.bool_]]:
@@ -129,24 +142,65 @@ def with_bounds(
     Without a significant cell, the domain is the single cell that holds zero.
     """
     values = cells.lower != MISSING
-    found = (counts > BOUND_SIGNIFICANCE * sigma) & values
+    found = (counts > bound_significance(len(cells)) * sigma) & values
     if not found.any():
         found = values & (cells.lower <= 0) & (cells.upper >= 0)
     lower, upper = int(cells.lower[found].min()), int(cells.upper[found].max())
     return replace(domain, lower=lower, upper=upper), within(cells, lower, upper)
 
 
-def category_values(values: pd.Series) -> pd.Series:
-    """Values that can be categories (text, numbers, booleans); others become missing."""
+CATEGORY_TYPES = (bool, int, float, str)
+"""Types of values that can be categories, in the order in which equal ones are preferred."""
+
+
+def by_type(values: pd.Series) -> list[pd.Series]:
+    """The values that can be categories, apart by type; NumPy's count as Python's.
+
+    Values that are equal but of different types, such as 1 and True, must not share a count,
+    or its label would be that of the first row.
+    """
     objects = values.astype(object)
-    return objects.where(objects.map(_is_category), None)
+    kinds = objects.map(_category_type)
+    return [objects[kinds == number] for number in range(len(CATEGORY_TYPES))]
 
 
-def _is_category(value: Any) -> bool:
-    return isinstance(value, str | bool | int | float | np.bool_ | np.integer | np.floating)
+def _category_type(value: Any) -> int:
+    if isinstance(value, bool | np.bool_):
+        return 0
+    if isinstance(value, int | np.integer):
+        return 1
+    if isinstance(value, float | np.floating):
+        return 2
+    return 3 if isinstance(value, str) else -1
 
 
 def in_public_order(values: Iterable[Any]) -> tuple[Category, ...]:
-    """Plain Python values by type and value, so that their order tells nothing else."""
+    """Plain Python values without equal ones of later types, sorted by type and value."""
     plain: list[Category] = [v.item() if isinstance(v, np.generic) else v for v in values]
-    return tuple(sorted(plain, key=lambda c: (type(c).__name__, c)))
+    plain = [v + 0.0 if isinstance(v, float) else v for v in plain]  # -0.0 and 0.0 are equal
+    plain.sort(key=lambda c: (CATEGORY_TYPES.index(type(c)), c))
+    return tuple(dict.fromkeys(plain))
+
+
+def outermost(cells: Cells, counts: Floats, spread: Floats) -> tuple[int, int] | None:
+    """Bounds outside of which the counts together do not stand out of the noise.
+
+    Args:
+        cells: Disjoint sorted cells.
+        counts: Their estimated counts.
+        spread: Their variances.
+
+    Returns:
+        Lowest and highest position, ``None`` if nothing stands out.
+    """
+    value = cells.lower != MISSING
+    lower, upper, counts, spread = (x[value] for x in (cells.lower, cells.upper, counts, spread))
+
+    def from_outside(order: slice) -> Integers:
+        noise = np.sqrt(np.cumsum(spread[order]))
+        return np.flatnonzero(np.cumsum(counts[order]) > TAIL_SIGNIFICANCE * noise)
+
+    left, right = from_outside(slice(None)), from_outside(slice(None, None, -1))
+    if not len(left) or not len(right) or left[0] > len(lower) - 1 - right[0]:
+        return None
+    return int(lower[left[0]]), int(upper[len(lower) - 1 - right[0]])

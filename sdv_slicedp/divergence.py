@@ -53,24 +53,26 @@ class PairDivergence:
         return table, weight
 
     def softmax(self, logits: torch.Tensor) -> torch.Tensor:
-        """Component laws: softmax of each column's block of ``logits``, shape ``(N, T)``."""
-        exponential = torch.exp(logits - logits.amax(dim=1, keepdim=True))
-        return exponential / self._per_column(exponential).clamp_min(1e-30)
+        """Component laws: softmax of each column's block of ``logits``, shape ``(T, N)``."""
+        largest = logits.new_full((self.n_columns, logits.shape[1]), -torch.inf)
+        largest.index_reduce_(0, self._column, logits, 'amax')
+        exponential = torch.exp(logits - largest[self._column])
+        return exponential / self._per_column(exponential)
 
     def _per_column(self, values: torch.Tensor) -> torch.Tensor:
         """Sum of each column's block, repeated over the block."""
-        total = values.new_zeros(len(values), self.n_columns)
-        return total.index_add_(1, self._column, values)[:, self._column]
+        total = values.new_zeros(self.n_columns, values.shape[1])
+        return total.index_add_(0, self._column, values)[self._column]
 
     def loss_and_gradient(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Loss (8) at ``logits`` and its gradient, up to the factor 2 / N.
 
         Args:
-            logits: Shape ``(N, T)``.
+            logits: Shape ``(T, N)``.
         """
         laws = self.softmax(logits)
-        residual = (laws.T @ laws).div_(len(laws)).sub_(self._table)
+        residual = (laws @ laws.T).div_(laws.shape[1]).sub_(self._table)
         weighted = self._weight * residual
         loss = 0.5 * torch.sum(weighted * residual)
-        product = laws * (laws @ weighted)
+        product = laws * (weighted @ laws)
         return loss, product - laws * self._per_column(product)

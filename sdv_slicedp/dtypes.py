@@ -27,8 +27,10 @@ OBJECT = np.dtype(object)
 """Family of objects, booleans and the category dtype (whose categories are data)."""
 EXACT = 2.0**53
 """Up to here, float64 holds every integer."""
+LARGEST_INTEGER = 2**63 - 1
+"""Larger whole numbers are no numbers to pandas; as categories they are text."""
 
-_PLAIN = frozenset({str, int, bool})
+_PLAIN = frozenset({str, bool})
 
 
 def family(dtype: Any) -> Any:
@@ -40,6 +42,11 @@ def family(dtype: Any) -> Any:
     if isinstance(dtype, np.dtype) and (dtype.kind in 'iu' or dtype == NUMBER):
         return NUMBER
     return dtype
+
+
+def described(dtype: Any) -> str:
+    """Name of a dtype for an error message, without the values that some dtypes hold."""
+    return f'Sparse[{dtype.subtype}]' if isinstance(dtype, pd.SparseDtype) else str(dtype)
 
 
 def is_number(dtype: Any) -> bool:
@@ -181,9 +188,10 @@ def _category(value: Any) -> Any:
         return None
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
-    for kind in (bool, int, str):
-        if isinstance(value, kind):
-            return kind(value)
+    if isinstance(value, bool | str):
+        return bool(value) if isinstance(value, bool) else str(value)
+    if isinstance(value, int) and abs(value) <= LARGEST_INTEGER:
+        return int(value)
     try:
         return str(value)
     except Exception:  # whatever the cell is, it has no name

@@ -126,7 +126,7 @@ class SchemaProcessor(DataProcessor):
         if not self.fitted:
             raise NotFittedError
         columns = {name: self._encode(data, name) for name in self.domains if name in data}
-        return pd.DataFrame(columns, index=pd.RangeIndex(len(data)), copy=False)
+        return frames.uninferred(columns, len(data))
 
     def reverse_transform(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from sdv_slicedp import datetimes, dtypes, schema
@@ -47,7 +48,15 @@ def plain_rows(processed: pd.DataFrame, domains: Sequence[ColumnDomain]) -> pd.D
         else dtypes.plain_numbers(processed[domain.name])
         for domain in domains
     }
-    return pd.DataFrame(columns, index=pd.RangeIndex(len(processed)), copy=False)
+    return uninferred(columns, len(processed))
+
+
+def uninferred(columns: Mapping[str, npt.NDArray[Any]], n_rows: int) -> pd.DataFrame:
+    """Frame of arrays as they are: pandas would infer dtypes of objects from all rows together."""
+    series = {
+        name: pd.Series(values, dtype=values.dtype, copy=False) for name, values in columns.items()
+    }
+    return pd.DataFrame(series, index=pd.RangeIndex(n_rows), copy=False)
 
 
 def original_columns(given: pd.Index, names: Iterable[str]) -> pd.Index:

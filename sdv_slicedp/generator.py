@@ -137,7 +137,7 @@ class MixtureModel:
             bins = draw_cells(table, component, self._rng)
             positions = decoder.positions(bins, self._rng)[order]
             frame[decoder.domain.name] = decoder.values(positions)
-        return pd.DataFrame(frame, index=pd.RangeIndex(num_rows))
+        return pd.DataFrame(frame, index=pd.RangeIndex(num_rows), copy=False)
 
 
 def draw_cells(

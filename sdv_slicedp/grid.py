@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from sdv_slicedp.domain import (
     ColumnDomain,
     NumericalDomain,
 )
+from sdv_slicedp.pooling import SIGNIFICANCE, pool
 from sdv_slicedp.release import Level
 
 Integers = npt.NDArray[np.int64]
@@ -27,8 +29,6 @@ Floats = npt.NDArray[np.float64]
 
 ROOT_CELLS = 32
 BRANCHING = 8
-SIGNIFICANCE = 4.0
-"""A cell is refined, or stands alone, if its noisy count exceeds this many noise scales."""
 HIDDEN = 0.5
 """A pooled cell with less than this many noise scales looks empty."""
 FLOOR = 0.1
@@ -136,13 +136,13 @@ def levels_needed(width: float) -> int:
 
 
 def consistent_leaves(
-    levels: list[tuple[Cells, Floats, float]],
+    levels: Sequence[tuple[Cells, Floats, float]],
 ) -> tuple[Cells, Floats, Floats]:
-    """Least-squares counts of the finest cells, from all levels of one column.
+    """Least-squares counts of the finest cells, from all levels of one column, Eq. (9).
 
     Up the tree, a refined cell's own count and the sum of its children are averaged by inverse
     variance; down the tree, what is left over goes to the children by their variance (Hay,
-    Rastogi, Miklau, Suciu 2010, section 4, for trees with unequal branches). Eq. (9).
+    Rastogi, Miklau, Suciu 2010, section 4, for trees with unequal branches).
 
     Args:
         levels: ``(cells, counts, variance)`` from coarse to fine; each level refines cells of
@@ -151,40 +151,58 @@ def consistent_leaves(
     Returns:
         The leaves in order, their counts and their variances, each of shape ``(leaves,)``.
     """
-    cells, counts, variance = levels[0]
-    own = np.asarray(counts, dtype=np.float64)
-    spread = np.full(len(cells), float(variance))
-    if len(levels) == 1:
-        return cells, own, spread
-    below, below_counts, below_spread = consistent_leaves(levels[1:])
-    parent = cells.locate(below.lower)
-    children = np.bincount(parent, below_counts, len(cells))
-    children_spread = np.bincount(parent, below_spread, len(cells))
-    refined = children_spread > 0
-    weight = np.where(refined, spread / np.where(refined, spread + children_spread, 1.0), 0.0)
-    combined = (1 - weight) * own + weight * children
-    combined_spread = np.where(refined, weight * children_spread, spread)
-    gain = below_spread / children_spread[parent]
-    below_counts = below_counts + gain * (combined - children)[parent]
-    below_spread = below_spread * (1 - gain) + gain**2 * combined_spread[parent]
-    return _merge_leaves(
-        (cells, combined, combined_spread, ~refined), (below, below_counts, below_spread)
-    )
+    nodes = [_Nodes(levels[-1][0], levels[-1][1], np.full(len(levels[-1][0]), levels[-1][2]))]
+    for cells, counts, variance in reversed(levels[:-1]):
+        nodes.insert(0, _with_children(cells, counts, variance, nodes[0]))
+    counts, spread = nodes[0].counts, nodes[0].spread
+    leaves = [(nodes[0], counts, spread)]
+    for above, below in pairwise(nodes):
+        parent = above.cells.locate(below.cells.lower)
+        gain = below.spread / above.children_spread[parent]
+        left_over = counts - above.children
+        counts, spread = (
+            below.counts + gain * left_over[parent],
+            below.spread * (1 - gain) + gain**2 * spread[parent],
+        )
+        leaves.append((below, counts, spread))
+    return _sorted_leaves(leaves)
 
 
-def _merge_leaves(
-    above: tuple[Cells, Floats, Floats, npt.NDArray[np.bool_]],
-    below: tuple[Cells, Floats, Floats],
+class _Nodes:
+    """One level of the tree on the way up; cells without children are leaves."""
+
+    def __init__(self, cells: Cells, counts: Floats, spread: Floats) -> None:
+        self.cells = cells
+        self.counts = np.asarray(counts, dtype=np.float64)
+        self.spread = np.asarray(spread, dtype=np.float64)
+        self.children = np.zeros(len(cells))
+        self.children_spread = np.zeros(len(cells))
+
+    @property
+    def is_leaf(self) -> npt.NDArray[np.bool_]:
+        return np.asarray(self.children_spread == 0)
+
+
+def _with_children(cells: Cells, counts: Floats, variance: float, below: _Nodes) -> _Nodes:
+    nodes = _Nodes(cells, counts, np.full(len(cells), variance))
+    parent = cells.locate(below.cells.lower)
+    nodes.children += np.bincount(parent, below.counts, len(cells))
+    nodes.children_spread += np.bincount(parent, below.spread, len(cells))
+    weight = np.where(nodes.is_leaf, 0.0, variance / (variance + nodes.children_spread))
+    nodes.counts = (1 - weight) * nodes.counts + weight * nodes.children
+    nodes.spread = np.where(nodes.is_leaf, variance, weight * nodes.children_spread)
+    return nodes
+
+
+def _sorted_leaves(
+    leaves: Sequence[tuple[_Nodes, Floats, Floats]],
 ) -> tuple[Cells, Floats, Floats]:
-    cells, counts, spread, kept = above
-    lower = np.concatenate([cells.lower[kept], below[0].lower])
-    upper = np.concatenate([cells.upper[kept], below[0].upper])
+    lower = np.concatenate([nodes.cells.lower[nodes.is_leaf] for nodes, _, _ in leaves])
+    upper = np.concatenate([nodes.cells.upper[nodes.is_leaf] for nodes, _, _ in leaves])
+    counts = np.concatenate([counts[nodes.is_leaf] for nodes, counts, _ in leaves])
+    spread = np.concatenate([spread[nodes.is_leaf] for nodes, _, spread in leaves])
     order = np.argsort(lower, kind='stable')
-    return (
-        Cells(lower[order], upper[order]),
-        np.concatenate([counts[kept], below[1]])[order],
-        np.concatenate([spread[kept], below[2]])[order],
-    )
+    return Cells(lower[order], upper[order]), counts[order], spread[order]
 
 
 def within(cells: Cells, lower: int, upper: int) -> npt.NDArray[np.bool_]:
@@ -192,97 +210,11 @@ def within(cells: Cells, lower: int, upper: int) -> npt.NDArray[np.bool_]:
     return np.asarray(((cells.lower >= lower) & (cells.upper <= upper)) | (cells.lower == MISSING))
 
 
-def pool(cells: Cells, counts: Floats, spread: Floats, target: float) -> Integers:
-    """Groups of neighbouring cells with at least ``target`` of the mass; spikes stay alone.
-
-    A cell that reaches ``target`` and stands ``SIGNIFICANCE`` noise scales above zero is a spike:
-    it starts and ends its own group; so does the cell of missing values. Between spikes, a group
-    is closed as soon as it reaches ``target``.
-
-    Args:
-        cells: Sorted cells.
-        counts: Estimated counts, shape ``(cells,)``.
-        spread: Their variances, shape ``(cells,)``.
-        target: Smallest count of a closed group.
-
-    Returns:
-        Group number of each cell, increasing from zero, shape ``(cells,)``.
-    """
-    alone = (counts >= target) & (counts > SIGNIFICANCE * np.sqrt(spread))
-    alone |= cells.lower == MISSING
-    groups = np.zeros(len(cells), dtype=np.int64)
-    group, mass = -1, np.inf
-    for i in range(len(cells)):
-        if alone[i] or mass >= target:
-            group, mass = group + 1, 0.0
-        groups[i] = group
-        mass = np.inf if alone[i] else mass + counts[i]
-    return groups
-
-
-def join_small(groups: Integers, counts: Floats, target: float, keep: Integers) -> Integers:
-    """Groups with less than ``target`` of the mass joined to their left neighbour.
-
-    Args:
-        groups: Group number of each cell, increasing.
-        counts: Estimated counts of the cells.
-        target: Smallest count of a group that stays.
-        keep: Groups that neither join nor are joined.
-    """
-    masses = np.bincount(groups, np.maximum(counts, 0.0))
-    fixed = np.isin(np.arange(len(masses)), keep)
-    joins = (masses < target) & ~fixed & ~np.r_[True, fixed[:-1]]
-    numbers: Integers = np.cumsum(~joins) - 1
-    return numbers[groups]
-
-
-def close_bins(
-    score: Floats, counts: Floats, alone: npt.NDArray[np.bool_], target: float, floor: float
-) -> Integers:
-    """Groups of neighbouring cells, closed when they reach a score and hold enough rows.
-
-    A cell that reaches both by itself, or is marked ``alone``, is its own group.
-
-    Args:
-        score: Share of the bins that each cell asks for, shape ``(cells,)``.
-        counts: Estimated counts, not negative.
-        alone: Cells that are groups in any case.
-        target: Score that closes a group.
-        floor: Count that closes a group.
-
-    Returns:
-        Group number of each cell, increasing from zero.
-    """
-    single = alone | ((score >= target) & (counts >= floor))
-    groups = np.zeros(len(score), dtype=np.int64)
-    group, total, count = -1, np.inf, np.inf
-    for i in range(len(score)):
-        if single[i] or (total >= target and count >= floor):
-            group, total, count = group + 1, 0.0, 0.0
-        groups[i] = group
-        total = np.inf if single[i] else total + score[i]
-        count = np.inf if single[i] else count + counts[i]
-    return groups
-
-
-def pack(counts: Floats, target: float) -> Integers:
-    """Groups of unordered cells with at least ``target`` of the mass, largest cells first.
-
-    Args:
-        counts: Estimated counts, shape ``(cells,)``.
-        target: Smallest count of a group; only the last group may have less.
-
-    Returns:
-        Group number of each cell, shape ``(cells,)``.
-    """
-    groups = np.zeros(len(counts), dtype=np.int64)
-    group, mass = -1, np.inf
-    for i in np.argsort(-counts, kind='stable'):
-        if mass >= target:
-            group, mass = group + 1, 0.0
-        groups[i] = group
-        mass += max(counts[i], 0.0)
-    return groups
+def leaves(levels: Sequence[Level]) -> tuple[Cells, Floats, Floats]:
+    """Finest cells of a released column, their counts and variances, Eq. (9)."""
+    return consistent_leaves(
+        [(Cells(v.lower, v.upper), v.counts.astype(np.float64), v.sigma**2) for v in levels]
+    )
 
 
 def column_law(domain: ColumnDomain, levels: Sequence[Level]) -> tuple[Cells, Floats, Floats]:
@@ -291,9 +223,7 @@ def column_law(domain: ColumnDomain, levels: Sequence[Level]) -> tuple[Cells, Fl
     A discrete column: its codes; counts that the noise hides share their sum equally. A numeric
     column: spikes alone, the rest pooled until significant.
     """
-    cells, counts, spread = consistent_leaves(
-        [(Cells(v.lower, v.upper), v.counts.astype(np.float64), v.sigma**2) for v in levels]
-    )
+    cells, counts, spread = leaves(levels)
     if isinstance(domain, CategoricalDomain):
         hidden = counts < SIGNIFICANCE / 2 * np.sqrt(spread)
         floor = FLOOR * float(np.sqrt(spread.mean()))

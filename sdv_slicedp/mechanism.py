@@ -73,7 +73,9 @@ def measure(
     threshold_delta = stages.threshold_delta(domains, delta * plan.threshold_share)
     budget = budget_mu(epsilon, delta - threshold_delta) ** 2
     columns = stages.discover(curator, domains, budget * plan.domain_share, threshold_delta)
-    columns = stages.measure_columns(curator, columns, budget * plan.one_column_share)
+    share = plan.one_column_share if len(domains) > 1 else plan.only_column_share
+    columns = stages.measure_columns(curator, columns, budget * share)
+    columns = stages.trim_bounds(columns, domains)
     columns = stages.drop_hidden_missing(columns, public_columns)
     remaining = budget - mu_squared(ledger.entries[already:])
     released = stages.choose_bins(columns, remaining, plan)
@@ -98,6 +100,7 @@ class Curator:
         """Take the processed table; rows are private, column names are public."""
         self._table = processed
         self._ledger = ledger
+        self._located: dict[str, tuple[ColumnDomain, Integers]] = {}
         self._codes: list[npt.NDArray[np.int32]] = []
         self._sizes: list[int] = []
         self._tables: dict[Pair, Integers] = {}
@@ -145,7 +148,8 @@ class Curator:
         Formal guarantees:
             A record adds 1 to one value's count per column. A value that only this record has
             is shown with probability at most ``threshold_delta`` over all columns together.
-            Values are sorted, so their order tells nothing else.
+            Values of different types are counted apart (1, 1.0 and True are equal), and sorted,
+            so neither their type nor their order depends on the order of the rows.
         """
         text = 'categories with a noisy count above a threshold'
         entry = LedgerEntry('domain', text, len(names), sigma, len(names), threshold_delta)
@@ -153,9 +157,11 @@ class Curator:
         threshold = partition_threshold(sigma, threshold_delta / len(names))
         found = {}
         for name in names:
-            counts = discovery.category_values(self._table[name]).value_counts(dropna=True)
-            noisy = counts.to_numpy(dtype=np.int64) + discrete_gaussian(len(counts), sigma)
-            kept = counts.index[noisy >= threshold]
+            kept: list[Category] = []
+            for values in discovery.by_type(self._table[name]):
+                counts = values.value_counts(dropna=True)
+                noisy = counts.to_numpy(dtype=np.int64) + discrete_gaussian(len(counts), sigma)
+                kept.extend(counts.index[noisy >= threshold])
             found[name] = discovery.in_public_order(kept)
         return found
 
@@ -169,6 +175,7 @@ class Curator:
             )
             lookup = np.append(column.bins, column.n_bins).astype(np.int32)
             self._codes.append(lookup[index])
+        self._located = {}
 
     def distances(
         self, pairs: Sequence[Pair], expected: Sequence[Integers], sigma: float
@@ -196,10 +203,15 @@ class Curator:
         return [t + discrete_gaussian(t.size, entry.sigma).reshape(t.shape) for t in tables]
 
     def _positions(self, domain: ColumnDomain) -> Integers:
-        values = self._table[domain.name]
-        if isinstance(domain, CategoricalDomain):
-            return category_codes(values, domain)
-        return grid_positions(values, domain)
+        known, positions = self._located.get(domain.name, (None, np.zeros(0, dtype=np.int64)))
+        if known != domain:
+            values = self._table[domain.name]
+            if isinstance(domain, CategoricalDomain):
+                positions = category_codes(values, domain)
+            else:
+                positions = grid_positions(values, domain)
+            self._located[domain.name] = (domain, positions)
+        return positions
 
     def _pair(self, pair: Pair) -> Integers:
         if pair not in self._tables:

@@ -131,11 +131,18 @@ class PrivacyReport:
         return {name: _plain(value) for name, value in asdict(self).items()}
 
     def guarantee(self) -> str:
-        """The claim in one sentence."""
+        """The claim in one sentence.
+
+        One fit promises what was requested: its scales may depend on its own noisy answers, and
+        it was planned by a bound that allows for that. The recomputed epsilon takes them as given.
+        """
         if not self.fits:
             return 'No privacy budget has been spent: no fit has touched any data.'
+        epsilon = self.epsilon
+        if len(self.fits) == 1:
+            epsilon = max(epsilon, self.fits[0].requested_epsilon)
         return (
-            f'({rounded_up(self.epsilon)}, {self.delta:g})-differential privacy for '
+            f'({rounded_up(epsilon)}, {self.delta:g})-differential privacy for '
             f'{RELATIONS.get(self.neighboring_relation, self.neighboring_relation)}'
         )
 

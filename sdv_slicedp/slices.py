@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from sdv_slicedp import grid
+from sdv_slicedp import grid, pooling
 from sdv_slicedp.domain import MISSING, CategoricalDomain, ColumnDomain
 from sdv_slicedp.grid import Cells, Floats, Integers
 from sdv_slicedp.release import ColumnRelease, Release
@@ -25,6 +25,7 @@ class HistogramPlan:
         domain_share: For the discovery of domains that are not public (0 if all are).
         threshold_share: Share of delta for the thresholds of category discovery.
         one_column_share: For the one-column slices.
+        only_column_share: The same if there is but one column.
         selection_share: Share of what is left then, for the scores of the pairs.
         selection_from: Scores are taken if the noise of equally measured pairs is expected to
             exceed this total variation.
@@ -35,9 +36,10 @@ class HistogramPlan:
         category_noise: Categories that hold less share a pair cell.
     """
 
-    domain_share: float = 0.1
+    domain_share: float = 0.12
     threshold_share: float = 0.1
     one_column_share: float = 0.15
+    only_column_share: float = 0.8
     selection_share: float = 0.05
     selection_from: float = 0.3
     even_share: float = 0.5
@@ -65,14 +67,14 @@ def pair_cells(
         plan: Public parameters.
     """
     if isinstance(domain, CategoricalDomain):
-        return grid.pack(counts, max(plan.category_noise * sigma, 1.0))
+        return pooling.pack(counts, max(plan.category_noise * sigma, 1.0))
     value = cells.lower != MISSING
     spreading = np.where(value, np.cbrt(counts * cells.widths**2), 0.0)
     score = (1 - plan.spread_weight) * counts / max(float(counts.sum()), 1.0)
     score += plan.spread_weight * spreading / max(float(spreading.sum()), 1e-300)
     floor = plan.bin_noise * sigma
-    groups = grid.close_bins(score, counts, ~value, 1.0 / plan.max_bins, floor)
-    return grid.join_small(groups, counts, floor / 2, groups[~value])
+    groups = pooling.close_bins(score, counts, ~value, 1.0 / plan.max_bins, floor)
+    return pooling.join_small(groups, counts, floor / 2, groups[~value])
 
 
 def bin_laws(columns: Sequence[ColumnRelease]) -> tuple[list[Floats], float]:

@@ -120,6 +120,40 @@ def measure_columns(curator: Curator, columns: list[Column], mu_squared: float) 
     return columns
 
 
+def trim_bounds(columns: Sequence[Column], domains: Sequence[ColumnDomain]) -> list[Column]:
+    """Columns whose bounds were discovered, cut to what stands out after zooming in.
+
+    Args:
+        columns: Measured columns.
+        domains: The same columns' domains before discovery.
+    """
+    return [
+        _trimmed(column) if isinstance(before, NumericalDomain) and before.lower is None
+        and before.bounds is None else column
+        for column, before in zip(columns, domains, strict=True)
+    ]
+
+
+def _trimmed(column: Column) -> Column:
+    ends = discovery.outermost(*grid.leaves(column.levels))
+    if ends is None or not isinstance(column.domain, NumericalDomain):
+        return column
+    lower, upper = ends
+    levels = []
+    for level in column.levels:
+        missing = level.lower == MISSING
+        kept = missing | ((level.upper >= lower) & (level.lower <= upper))
+        inside = Level(
+            np.where(missing, MISSING, np.maximum(level.lower, lower))[kept],
+            np.where(missing, MISSING, np.minimum(level.upper, upper))[kept],
+            level.counts[kept],
+            level.sigma,
+        )
+        levels.append(inside)
+    shown = tuple(level for level in levels if level.counts.size)
+    return Column(replace(column.domain, lower=lower, upper=upper), shown)
+
+
 def drop_hidden_missing(columns: Sequence[Column], attested: Sequence[str]) -> list[Column]:
     """Columns without the cell of missing values where the noise hides it.
 
@@ -129,7 +163,10 @@ def drop_hidden_missing(columns: Sequence[Column], attested: Sequence[str]) -> l
 
 
 def _without_hidden_missing(column: Column) -> Column:
-    domain, first = column.domain, column.levels[0]
+    domain = column.domain
+    if not column.levels:
+        return column
+    first = column.levels[0]
     position = MISSING
     if isinstance(domain, CategoricalDomain):
         position = len(domain.categories or ())

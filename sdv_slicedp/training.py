@@ -88,13 +88,15 @@ def train(
     )
     if plan.epochs is None:
         plan = replace(plan, epochs=enough_epochs(release))
+    if not release.marginals:
+        plan = replace(plan, starting_scale=0.0)  # nothing would bring the scatter back
     target = denoise(release)
     divergence = PairDivergence(target, torch.device(device))
     logits = starting_point(divergence, plan, seed)
     with _few_threads(logits):
         losses = minimise(divergence, logits, plan, verbose=verbose)
     probabilities = divergence.softmax(logits).cpu().numpy()
-    components = np.split(probabilities, divergence.offsets[1:-1], axis=1)
+    components = [part.T for part in np.split(probabilities, divergence.offsets[1:-1])]
     return build_model(release, target, components, losses)
 
 
@@ -112,7 +114,7 @@ def enough_epochs(release: Release) -> int:
 def _few_threads(logits: torch.Tensor) -> Iterator[None]:
     """One thread for small problems: there, more threads wait longer than they compute."""
     before = torch.get_num_threads()
-    if logits.numel() * logits.shape[1] < SMALL:
+    if logits.numel() * len(logits) < SMALL:
         torch.set_num_threads(1)
     try:
         yield
@@ -123,15 +125,15 @@ def _few_threads(logits: torch.Tensor) -> Iterator[None]:
 def starting_point(
     divergence: PairDivergence, plan: TrainingPlan, seed: int | None
 ) -> torch.Tensor:
-    """Logits of shape ``(N, T)`` near the product of the one-column laws."""
+    """Logits of shape ``(T, N)`` near the product of the one-column laws."""
     stream = torch.Generator(device='cpu')
     if seed is None:
         stream.seed()
     else:
         stream.manual_seed(seed)
-    noise = torch.randn(plan.n_components, len(divergence.law), generator=stream)
+    noise = torch.randn(len(divergence.law), plan.n_components, generator=stream)
     product = torch.log(divergence.law.clamp_min(1e-6))
-    return product + plan.starting_scale * noise.to(divergence.law.device)
+    return product[:, None] + plan.starting_scale * noise.to(divergence.law.device)
 
 
 def minimise(
@@ -148,15 +150,17 @@ def minimise(
         rate = plan.learning_rate * plan.final_rate ** (epoch / epochs)
         spread = square.div(1 - 0.99 ** (epoch + 1)).sqrt_().add_(1e-12)
         logits.addcdiv_(mean, spread, value=-rate / (1 - 0.9 ** (epoch + 1)))
-        losses.append(loss)
-    values = torch.stack(losses).cpu().numpy() if losses else np.zeros(0)
-    return pd.DataFrame({'Epoch': np.arange(len(values)), 'Loss': values.astype(np.float64)})
+        losses.append(float(loss))
+    return pd.DataFrame({'Epoch': np.arange(epochs), 'Loss': np.array(losses, dtype=np.float64)})
 
 
 def build_model(
     release: Release, target: Target, components: list[Tables], losses: pd.DataFrame
 ) -> MixtureModel:
-    """The model without the remainder cells, which have no value to show."""
+    """The model without the remainder cells, which have no value to show.
+
+    A component's mass there goes to the column's other cells by their law.
+    """
     shown = [
         _visible(column, table, law)
         for column, table, law in zip(release.columns, components, target.fine_laws, strict=True)
@@ -173,6 +177,8 @@ def _visible(column: ColumnRelease, table: Tables, law: Floats) -> tuple[Tables,
     number = np.full(column.n_bins, -1, dtype=np.int64)
     number[kept] = np.arange(len(kept))
     order = np.argsort(bins[shown], kind='stable')
+    visible = np.bincount(bins, law, column.n_bins)[kept]
+    hidden = np.maximum(1.0 - table[:, kept].sum(axis=1, keepdims=True), 0.0)
     decoder = ColumnDecoder(
         domain,
         column.fine_lower[shown][order],
@@ -180,5 +186,5 @@ def _visible(column: ColumnRelease, table: Tables, law: Floats) -> tuple[Tables,
         number[bins[shown][order]],
         law[shown][order],
     )
-    table = table[:, kept] + np.float32(1e-12)
-    return table / table.sum(axis=1, keepdims=True), decoder
+    table = table[:, kept] + hidden * (visible / visible.sum()) + 1e-12
+    return (table / table.sum(axis=1, keepdims=True)).astype(np.float32), decoder

@@ -131,13 +131,14 @@ def _modelled_problem(
     cure = _cure(domain.sdtype, dtype, column.get('datetime_format') is not None)
     if cure is not None:
         return (
-            f"Column '{domain.name}' is declared {column['sdtype']}, but has dtype {dtype}: {cure}."
+            f"Column '{domain.name}' is declared {column['sdtype']}, but has dtype "
+            f'{dtypes.described(dtype)}: {cure}.'
         )
     categories = domain.categories if isinstance(domain, CategoricalDomain) else None
     if categories and dtypes.is_number(dtype) and all(isinstance(c, str) for c in categories):
         return (
-            f"Column '{domain.name}' has dtype {dtype}, but its declared range_values are text: "
-            'declare numbers, or turn the column into text.'
+            f"Column '{domain.name}' has dtype {dtypes.described(dtype)}, but its declared "
+            'range_values are text: declare numbers, or turn the column into text.'
         )
     return None
 

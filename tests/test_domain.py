@@ -169,7 +169,6 @@ def test_text_is_no_number():
     assert codes_of(['1', '0'], category((0, 1))) == [dm.UNCOUNTED] * 2
 
 
-@pytest.mark.xfail(reason='pandas infers datetimes from objects and warns about it')
 def test_instants_are_no_categories_but_break_nothing():
     cells = [pd.Timestamp('2020-01-01'), pd.Timestamp('2020-01-02')]
 

@@ -107,6 +107,22 @@ def test_sparse_columns_are_read():
     assert dtypes.plain_categories(column).tolist() == [1.5, None, 2]
 
 
+def test_names_of_dtypes_hold_no_cells():
+    assert dtypes.described(pd.SparseDtype('int64', fill_value=987)) == 'Sparse[int64]'
+    assert dtypes.described(pd.CategoricalDtype(['987'])) == 'category'
+    assert dtypes.described(np.dtype('int8')) == 'int8'
+
+
+def test_huge_integers_are_text():
+    column = pd.Series([2**63 - 1, -(2**63), 10**400, 10**5000], dtype=object)
+    assert dtypes.plain_categories(column).tolist() == [
+        2**63 - 1,
+        '-9223372036854775808',
+        str(10**400),
+        None,
+    ]
+
+
 def test_cells_that_defend_themselves_are_missing():
     class Hostile:
         def __float__(self):

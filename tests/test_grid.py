@@ -3,7 +3,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sdv_slicedp import grid
+from sdv_slicedp import grid, pooling
 from sdv_slicedp.discovery import TIME_STEPS
 from sdv_slicedp.domain import MAX_UNITS, MISSING, UNCOUNTED, CategoricalDomain, NumericalDomain
 from sdv_slicedp.grid import Cells
@@ -207,7 +207,6 @@ def test_consistent_leaves_are_least_squares(seed, depth):
     check_least_squares(seed, depth)
 
 
-@pytest.mark.xfail(reason='the spread of a sum of leaves is not the sum of their spreads')
 @given(seeds, st.integers(3, 5))
 def test_consistent_leaves_of_deep_trees_are_least_squares(seed, depth):
     check_least_squares(seed, depth)
@@ -257,7 +256,7 @@ def test_pooled_groups_are_runs_with_spikes_alone(values, spread, has_missing):
         cells = Cells(np.r_[MISSING, cells.lower[1:]], np.r_[MISSING, cells.upper[1:]])
     values, spreads = np.array(values), np.full(n, spread)
 
-    groups = grid.pool(cells, values, spreads, target)
+    groups = pooling.pool(cells, values, spreads, target)
 
     assert_runs(groups)
     spike = (values >= target) & grid.significant(values, np.sqrt(spread))
@@ -279,7 +278,7 @@ def test_joined_groups_are_runs_that_leave_kept_ones_alone(values, seed):
     n = groups[-1] + 1
     keep = np.flatnonzero(rng.random(n) < 0.3)
 
-    joined = grid.join_small(groups, values, target, keep)
+    joined = pooling.join_small(groups, values, target, keep)
 
     assert_runs(joined)
     members = [set(joined[groups == group]) for group in range(n)]
@@ -303,7 +302,7 @@ def test_closed_bins_are_runs_that_reach_score_and_count(rows):
     alone = np.array([row[2] and i == 0 for i, row in enumerate(rows)])
     target, floor = 0.1, 40.0
 
-    groups = grid.close_bins(score, values, alone, target, floor)
+    groups = pooling.close_bins(score, values, alone, target, floor)
 
     assert_runs(groups)
     single = alone | ((score >= target) & (values >= floor))
@@ -320,7 +319,7 @@ def test_closed_bins_are_runs_that_reach_score_and_count(rows):
 def test_packed_groups_hold_enough_but_the_last(values, target):
     values = np.array(values, dtype=np.float64)
 
-    groups = grid.pack(values, target)
+    groups = pooling.pack(values, target)
 
     assert sorted(set(groups)) == list(range(groups.max() + 1))
     sums = np.bincount(groups, np.maximum(values, 0))

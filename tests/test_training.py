@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from small_releases import release_of, whole_counts
 
 from sdv_slicedp import mechanism
@@ -11,7 +12,7 @@ from sdv_slicedp.accounting import Ledger
 from sdv_slicedp.domain import CategoricalDomain, NumericalDomain
 from sdv_slicedp.generator import MixtureModel
 from sdv_slicedp.release import Release
-from sdv_slicedp.training import TrainingPlan, train
+from sdv_slicedp.training import TrainingPlan, enough_epochs, train
 
 pytestmark = pytest.mark.filterwarnings('error')
 
@@ -118,6 +119,23 @@ def test_options_override_the_plan():
     assert len(model.loss_values) == 2
 
 
+def test_less_noise_is_worth_more_epochs():
+    joint = known_joint()
+
+    epochs = [enough_epochs(release_of(joint, sigma=s)) for s in (0.5, 1e4, 1e5, 1e7, 1e9)]
+
+    assert epochs == sorted(epochs, reverse=True)
+    assert epochs[0] > epochs[-1] >= 1
+
+
+def test_number_of_threads_is_left_as_it_was():
+    before = torch.get_num_threads()
+
+    train(release_of(known_joint()), seed=0, epochs=2, n_components=3)
+
+    assert torch.get_num_threads() == before
+
+
 def test_without_epochs_the_columns_are_nearly_independent():
     joint = known_joint()
 
@@ -138,7 +156,6 @@ def test_one_column_is_enough():
     assert np.abs(model.components[0].mean(0) - [0.6, 0.3, 0.1]).sum() / 2 < 0.1
 
 
-@pytest.mark.xfail(reason='without pairs, the scattered starting point is the model')
 def test_the_law_of_a_single_column_is_kept():
     model = train(release_of(np.array([900_000, 90_000, 10_000])), seed=0, **SHORT)
 

@@ -27,7 +27,7 @@ SCHEMA: dict[str, dict[str, Any]] = {
     'amount': {'sdtype': 'numerical'},
     'rate': {'sdtype': 'numerical'},
     'visits': {'sdtype': 'numerical'},
-    'city': {'sdtype': 'categorical'},
+    'place': {'sdtype': 'categorical'},
     'grade': {'sdtype': 'ordinal'},
     'code': {'sdtype': 'categorical'},
     'member': {'sdtype': 'boolean'},
@@ -39,7 +39,7 @@ ATTESTED: dict[str, dict[str, Any]] = {
     'amount': {'range_min': -100, 'range_max': 900, 'decimal_places': 0},
     'rate': {'range_min': 0.0, 'range_max': 1.0, 'decimal_places': 2},
     'visits': {'range_min': 0, 'range_max': 9, 'decimal_places': 0},
-    'city': {'range_values': ['Oslo', 'Rome', 'Bonn']},
+    'place': {'range_values': ['Oslo', 'Rome', 'Bonn']},
     'grade': {'range_values': ['low', 'mid', 'high']},
     'code': {'range_values': [1, 2, 3]},
     'member': {'range_is_nullable': True},
@@ -53,7 +53,7 @@ CANARY_TEXTS = ('CANARY_9f3', 'KCANAR', 'canary9f3@private.example', 'a canary s
 CANARY_INTEGER = 5557779991
 CANARY_TIMES = ('1987-06-05 04:03:02', '1988-07-06 05:04:03')
 
-PUBLIC_DOMAINS = [False, ['amount', 'city', 'seen'], True]
+PUBLIC_DOMAINS = [False, ['amount', 'place', 'seen'], True]
 
 
 def first_world() -> pd.DataFrame:
@@ -71,7 +71,7 @@ def first_world() -> pd.DataFrame:
             'amount': rng.integers(10, 60, n),
             'rate': rng.normal(5000, 300, n).round(4),
             'visits': pd.array(rng.integers(100, 120, n), dtype='Int64'),
-            'city': rng.choice(['Lima', 'Cali'], n),
+            'place': rng.choice(['Lima', 'Cali'], n),
             'grade': pd.Categorical(rng.choice(['A', 'B', 'C'], n), ['C', 'A', 'B']),
             'code': rng.integers(70, 74, n),
             'member': rng.random(n) < 0.9,
@@ -79,7 +79,7 @@ def first_world() -> pd.DataFrame:
             'seen': pd.Series(seen).dt.strftime('%Y-%m-%d %H:%M:%S'),
         }
     )
-    table.loc[7, ['key', 'city', 'email', 'note']] = CANARY_TEXTS[1], *CANARY_TEXTS[::2], 'x'
+    table.loc[7, ['key', 'place', 'email', 'note']] = CANARY_TEXTS[1], *CANARY_TEXTS[::2], 'x'
     table.loc[8, 'note'] = CANARY_TEXTS[3]
     table.loc[7, ['account', 'rate']] = CANARY_INTEGER, CANARY_NUMBER
     table.loc[9, 'code'] = CANARY_INTEGER
@@ -106,7 +106,7 @@ def second_world() -> pd.DataFrame:
             'amount': gaps(rng.integers(-(10**6), 10**6, n), 0.2),
             'rate': gaps(rng.normal(0, 0.001, n), 0.6),
             'visits': gaps(rng.integers(0, 3, n), 0.4).astype('Int64'),
-            'city': gaps(rng.choice([f'town {i}' for i in range(40)], n), 0.1),
+            'place': gaps(rng.choice([f'town {i}' for i in range(40)], n), 0.1),
             'grade': gaps(rng.choice(['x', 'y'], n), 0.05).astype('category'),
             'code': gaps(rng.integers(1, 4, n), 0.3),
             'member': gaps(rng.random(n) < 0.1, 0.4).astype(object),
@@ -156,7 +156,7 @@ def fixed_release(public_domain: bool | list[str]) -> Release:
     public = pd.DataFrame({name: rng.integers(0, 10**6, 500) / 100 for name in names})
     public.loc[:50, ['rate', 'visits']] = np.nan
     for name, values in {
-        'city': ['Rome', 'Bonn'],
+        'place': ['Rome', 'Bonn'],
         'grade': ['low', 'high'],
         'code': [1, 2],
         'member': [True, False],

@@ -1,0 +1,142 @@
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sdv_slicedp import shrinkage
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+AXES = [(False, False), (True, False), (True, True)]
+DENOISERS = [
+    shrinkage.shrink_singular_values,
+    *(partial(shrinkage.shrink_frequencies, ordered=axes) for axes in AXES),
+    *(partial(shrinkage.denoised_interaction, ordered=axes) for axes in AXES),
+]
+
+
+def centred_noise(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
+    noise = rng.normal(size=(rows, columns))
+    noise -= noise.mean(0)
+    return noise - noise.mean(1)[:, None]
+
+
+@pytest.mark.parametrize('denoiser', DENOISERS)
+@pytest.mark.parametrize('shape', [(20, 20), (5, 40), (40, 5), (3, 3)])
+def test_pure_noise_shrinks_to_nearly_nothing(denoiser, shape):
+    """Mean share of the energy that is left over 200 draws; false alarms below 1e-6."""
+    rng = np.random.default_rng(0)
+    draws = [centred_noise(rng, *shape) for _ in range(200)]
+
+    def left_over(sigma):
+        denoised = [denoiser(d, sigma) for d in draws]
+        return sum((d**2).sum() for d in denoised) / sum((d**2).sum() for d in draws)
+
+    limit = 0.5 if shape == (3, 3) else 0.25
+    assert left_over(1.0) < limit
+    # Noise that is thought to be of a third of the scale is taken for signal.
+    assert left_over(1 / 3) > max(0.5, limit)
+
+
+def errors(denoiser, strength: float) -> tuple[float, float]:
+    """Squared errors after and before denoising of matrices of rank two, 100 draws."""
+    rng = np.random.default_rng(1)
+    raw, denoised = 0.0, 0.0
+    for _ in range(100):
+        u, v = rng.normal(size=(16, 2)), rng.normal(size=(24, 2))
+        signal = strength * (u - u.mean(0)) @ (v - v.mean(0)).T / np.sqrt(20)
+        matrix = signal + centred_noise(rng, 16, 24)
+        raw += ((matrix - signal) ** 2).sum()
+        denoised += ((denoiser(matrix, 1.0) - signal) ** 2).sum()
+    return denoised, raw
+
+
+@pytest.mark.parametrize('strength', [0.0, 0.5, 1.0, 1.5, 3.0, 30.0])
+def test_interactions_are_better_known_after_denoising(strength):
+    """False alarms below 1e-6: 100 matrices of 345 free entries each."""
+    shrunk, raw = errors(shrinkage.shrink_singular_values, strength)
+    denoised, _ = errors(partial(shrinkage.denoised_interaction, ordered=(False, False)), strength)
+
+    assert shrunk < 0.75 * raw
+    assert denoised <= raw * (1 + 1e-9)
+    if strength < 1:
+        assert denoised < 0.75 * raw
+
+
+@pytest.mark.parametrize('denoiser', DENOISERS)
+def test_strong_signals_are_kept(denoiser):
+    rng = np.random.default_rng(2)
+    signal = 1000 * np.outer(np.linspace(-1, 1, 10), np.linspace(-1, 1, 12))
+
+    denoised = denoiser(signal + centred_noise(rng, 10, 12), 1.0)
+
+    assert np.linalg.norm(denoised - signal) < 0.02 * np.linalg.norm(signal)
+    assert not denoiser(np.ones((1, 5)), 1.0).any()
+
+
+def test_strong_interactions_stay_whole():
+    matrix = 100 * centred_noise(np.random.default_rng(3), 8, 8)
+
+    np.testing.assert_allclose(shrinkage.denoised_interaction(matrix, 1.0, (True, False)), matrix)
+
+
+@given(seeds, st.floats(0.1, 10))
+def test_denoising_only_shrinks_and_knows_no_units(seed, factor):
+    rng = np.random.default_rng(seed)
+    matrix = centred_noise(rng, *rng.integers(2, 9, 2)) * rng.uniform(0.2, 5)
+
+    for denoiser in DENOISERS:
+        denoised = denoiser(matrix, 1.0)
+
+        before, after = (np.linalg.svd(m, compute_uv=False) for m in (matrix, denoised))
+        assert (after <= before * (1 + 1e-9) + 1e-6).all()  # roots of rounding errors
+        rescaled = denoiser(factor * matrix, factor)
+        np.testing.assert_allclose(rescaled, factor * denoised, atol=1e-5)
+
+
+@given(seeds)
+def test_the_two_columns_are_alike(seed):
+    rng = np.random.default_rng(seed)
+    matrix = 2 * centred_noise(rng, 6, 9)
+
+    denoised = shrinkage.denoised_interaction(matrix, 1.0, (True, False))
+    turned = shrinkage.denoised_interaction(matrix.T, 1.0, (False, True))
+
+    np.testing.assert_allclose(turned, denoised.T, atol=1e-6)
+
+
+def test_smooth_signals_are_better_known_where_the_order_is_known():
+    """A straight line in noise, 100 draws; false alarms below 1e-6."""
+    rng = np.random.default_rng(4)
+    signal = 0.4 * np.outer([-1.0, 1.0], np.linspace(-1, 1, 24))
+
+    def error(ordered):
+        shrunk = [
+            shrinkage.shrink_frequencies(signal + centred_noise(rng, 2, 24), 1.0, ordered)
+            for _ in range(100)
+        ]
+        return sum(((s - signal) ** 2).sum() for s in shrunk)
+
+    assert error((False, True)) < 0.9 * error((False, False))
+
+
+def test_unordered_axes_have_no_order():
+    rng = np.random.default_rng(5)
+    matrix, turn = 2 * centred_noise(rng, 5, 7), rng.permutation(5)
+
+    denoised = shrinkage.denoised_interaction(matrix, 1.0, (False, True))
+
+    turned = shrinkage.denoised_interaction(matrix[turn], 1.0, (False, True))
+    np.testing.assert_allclose(turned, denoised[turn], atol=1e-6)
+
+
+@given(st.integers(2, 40))
+def test_octaves_cover_all_frequencies_but_the_mean(size):
+    blocks = shrinkage._octaves(size, ordered=True)
+
+    covered = [i for block, _ in blocks for i in range(block.start, block.stop)]
+    assert covered == list(range(1, size))
+    assert sum(degrees for _, degrees in blocks) == size - 1
