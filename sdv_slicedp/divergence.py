@@ -31,6 +31,7 @@ class PairDivergence:
         sizes = [len(law) for law in target.laws]
         self.offsets = np.cumsum([0, *sizes])
         self.n_columns = len(sizes)
+        self._sizes = sizes
         table, weight = self._matrices(target)
         self._table = torch.from_numpy(table).to(device)
         self._weight = torch.from_numpy(weight).to(device)
@@ -54,8 +55,7 @@ class PairDivergence:
 
     def softmax(self, logits: torch.Tensor) -> torch.Tensor:
         """Component laws: softmax of each column's block of ``logits``, shape ``(T, N)``."""
-        largest = logits.new_full((self.n_columns, logits.shape[1]), -torch.inf)
-        largest.index_reduce_(0, self._column, logits, 'amax')
+        largest = torch.stack([block.amax(dim=0) for block in logits.split(self._sizes)])
         exponential = torch.exp(logits - largest[self._column])
         return exponential / self._per_column(exponential)
 

@@ -26,6 +26,7 @@ from sdv_slicedp.domain import (
     category_codes,
     grid_positions,
 )
+from sdv_slicedp.errors import DomainError
 from sdv_slicedp.grid import Cells, Integers
 from sdv_slicedp.noise import discrete_gaussian, partition_threshold
 from sdv_slicedp.release import ColumnRelease, Release
@@ -59,6 +60,7 @@ def measure(
 
     Raises:
         ValueError: If the budget is not valid.
+        DomainError: If a domain has no cell.
         PrivacyError: If the budget does not allow the plan.
 
     Formal guarantees:
@@ -68,6 +70,9 @@ def measure(
         budget.
     """
     plan = plan or HistogramPlan()
+    for domain in domains:
+        if domain.is_complete and isinstance(domain, CategoricalDomain) and not domain.n_cells:
+            raise DomainError(f"Column '{domain.name}' has no possible value; declare categories.")
     already = len(ledger.entries)
     curator = Curator(processed, ledger)
     threshold_delta = stages.threshold_delta(domains, delta * plan.threshold_share)

@@ -72,6 +72,8 @@ def shrink_frequencies(matrix: Floats, sigma: float, ordered: tuple[bool, bool])
         for column_block, column_degrees in _octaves(matrix.shape[1], ordered[1]):
             block = frequencies[row_block, column_block]
             noise = row_degrees * column_degrees * sigma**2
+            if noise == 0:
+                continue
             energy = max(float(np.sum(block**2)), 1e-300)
             shrunk[row_block, column_block] = block * max(0.0, 1.0 - noise / energy)
     return np.asarray(rows.T @ shrunk @ columns)

@@ -171,7 +171,8 @@ def _without_hidden_missing(column: Column) -> Column:
     if isinstance(domain, CategoricalDomain):
         position = len(domain.categories or ())
     missing = first.lower == position
-    if not domain.has_missing or np.any(grid.significant(first.counts, first.sigma) & missing):
+    shown = np.any(grid.significant(first.counts, first.sigma) & missing)
+    if shown or missing.all() or not domain.has_missing:
         return column
     shift = (first.lower > position) & isinstance(domain, CategoricalDomain)
     kept = Level(

@@ -118,8 +118,9 @@ def test_denoised_pairs_keep_the_margins(seed, shrink):
     rng = np.random.default_rng(seed)
     left, right = rng.dirichlet(np.ones(4)), rng.dirichlet(np.ones(6))
     noisy = Marginal((0, 1), rng.integers(-50, 500, (4, 6)), SIGMA)
+    columns = release_of(whole_counts(np.ones((4, 6)), 5000)).columns
 
-    table = denoising.denoised_pair(noisy, [left, right], 5000.0, shrink=shrink)
+    table = denoising.denoised_pair(noisy, columns, [left, right], 5000.0, shrink=shrink)
 
     np.testing.assert_allclose(table.sum(1), left, atol=1e-12)
     np.testing.assert_allclose(table.sum(0), right, atol=1e-12)

@@ -200,7 +200,7 @@ def test_without_values_the_domain_is_the_cell_of_zero(sdtype):
 def test_noise_alone_rarely_widens_the_bounds(sdtype):
     cells = grid.root_cells(unbounded(sdtype, (1, 1) if sdtype == 'numerical' else (DAY, 1)))
 
-    false_alarms = len(cells) * stats.norm.sf(discovery.BOUND_SIGNIFICANCE)
+    false_alarms = len(cells) * stats.norm.sf(discovery.bound_significance(len(cells)))
 
     assert false_alarms < 0.02
 
@@ -232,8 +232,9 @@ def test_categories_are_plain_values():
 def test_values_that_cannot_be_categories_are_missing():
     cells = pd.Series(['a', 1, 0.5, True, np.int8(1), None, [1], {'b': 2}, b'c'], dtype=object)
 
-    kept = discovery.category_values(cells)
+    booleans, integers, floats, texts = discovery.by_type(cells)
 
-    assert kept.notna().tolist() == [True] * 5 + [False] * 4
-    assert kept[:5].tolist() == cells[:5].tolist()
-    assert discovery.category_values(pd.Series(['a', 'b'], dtype='category')).notna().all()
+    assert [part.index.tolist() for part in (booleans, integers, floats, texts)] == [
+        [3], [1, 4], [2], [0]
+    ]
+    assert len(discovery.by_type(pd.Series(['a', 'b'], dtype='category'))[-1]) == 2

@@ -35,19 +35,19 @@ def random_target(rng: np.random.Generator, *, n_columns: int | None = None) -> 
 
 def random_logits(target: Target, seed: int) -> torch.Tensor:
     stream = torch.Generator().manual_seed(seed)
-    return 2 * torch.randn(N, sum(len(law) for law in target.laws), generator=stream)
+    return 2 * torch.randn(sum(len(law) for law in target.laws), N, generator=stream)
 
 
 def explicit_loss(target: Target, logits: torch.Tensor) -> torch.Tensor:
     """Eq. (8) pair by pair, in double precision; weights relative to their mean."""
-    blocks = torch.split(logits.double(), [len(law) for law in target.laws], dim=1)
-    laws = [torch.softmax(block, dim=1) for block in blocks]
+    blocks = torch.split(logits.double(), [len(law) for law in target.laws])
+    laws = [torch.softmax(block, dim=0) for block in blocks]
     loss = torch.zeros((), dtype=torch.float64)
     precisions = target.noise**-2.0
     mean = precisions.mean() if len(precisions) else 1.0
     pairs = zip(target.pairs, target.tables, precisions, strict=True)
     for (a, b), table, precision in pairs:
-        model = laws[a].T @ laws[b] / N
+        model = laws[a] @ laws[b].T / N
         loss = loss + precision / mean * ((model - torch.from_numpy(table)) ** 2).sum()
     return loss
 
@@ -79,15 +79,15 @@ def test_component_laws_sum_to_one_per_column(seed, offset):
     target = random_target(np.random.default_rng(seed))
     divergence = PairDivergence(target, CPU)
     logits = random_logits(target, seed)
-    logits[:, : len(target.laws[0])] += offset
+    logits[: len(target.laws[0])] += offset
 
     laws = divergence.softmax(logits)
 
-    blocks = torch.split(laws, [len(law) for law in target.laws], dim=1)
-    raw_blocks = torch.split(logits, [block.shape[1] for block in blocks], dim=1)
+    blocks = torch.split(laws, [len(law) for law in target.laws])
+    raw_blocks = torch.split(logits, [len(block) for block in blocks])
     for block, raw in zip(blocks, raw_blocks, strict=True):
-        torch.testing.assert_close(block, torch.softmax(raw, dim=1), rtol=1e-4, atol=1e-6)
-        torch.testing.assert_close(block.sum(1), torch.ones(N))
+        torch.testing.assert_close(block, torch.softmax(raw, dim=0), rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(block.sum(0), torch.ones(N))
 
 
 @pytest.mark.parametrize('offset', [-300.0, -100.0, -80.0])
@@ -96,7 +96,7 @@ def test_a_constant_added_to_a_column_changes_nothing(offset):
     divergence = PairDivergence(target, CPU)
     logits = random_logits(target, 0)
     shifted = logits.clone()
-    shifted[:, : len(target.laws[0])] += offset
+    shifted[: len(target.laws[0])] += offset
 
     torch.testing.assert_close(divergence.softmax(shifted), divergence.softmax(logits))
 
@@ -105,9 +105,9 @@ def test_loss_and_gradient_vanish_where_the_model_is_the_target():
     base = random_target(np.random.default_rng(1), n_columns=3)
     logits = random_logits(base, 1)
     sizes = [len(law) for law in base.laws]
-    laws = [torch.softmax(b, 1).double().numpy() for b in torch.split(logits, sizes, 1)]
+    laws = [torch.softmax(b, 0).double().numpy() for b in torch.split(logits, sizes)]
     pairs = ((0, 1), (0, 2), (1, 2))
-    tables = tuple(laws[a].T @ laws[b] / N for a, b in pairs)
+    tables = tuple(laws[a] @ laws[b].T / N for a, b in pairs)
     target = Target(base.laws, (), pairs, tables, np.ones(3))
 
     loss, gradient = PairDivergence(target, CPU).loss_and_gradient(logits)
