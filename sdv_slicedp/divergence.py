@@ -55,7 +55,7 @@ class PairDivergence:
 
     def softmax(self, logits: torch.Tensor) -> torch.Tensor:
         """Component laws: softmax of each column's block of ``logits``, shape ``(T, N)``."""
-        largest = torch.stack([block.amax(dim=0) for block in logits.split(self._sizes)])
+        largest = torch.stack([block.amax(dim=0) for block in torch.split(logits, self._sizes)])
         exponential = torch.exp(logits - largest[self._column])
         return exponential / self._per_column(exponential)
 
