@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sdv_slicedp import cli, denoising, grid, training
+from sdv_slicedp import cli, discovery, grid, pooling, shrinkage, training
 from sdv_slicedp.slices import HistogramPlan
 from sdv_slicedp.training import TrainingPlan
 
@@ -103,8 +103,10 @@ def defaults():
     constants = {
         'ROOT_CELLS': grid,
         'BRANCHING': grid,
-        'SIGNIFICANCE': grid,
-        'KEPT_WHOLE': denoising,
+        'SIGNIFICANCE': pooling,
+        'FALSE_BOUND': discovery,
+        'SHRUNK_BELOW': shrinkage,
+        'KEPT_FROM': shrinkage,
         'FEWEST_EPOCHS': training,
         'MEDIUM_EPOCHS': training,
         'MOST_EPOCHS': training,

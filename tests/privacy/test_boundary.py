@@ -44,6 +44,8 @@ AFTER = (
     'release_file',
     'release_manifest',
     'denoising',
+    'shrinkage',
+    'pooling',
     'divergence',
     'generator',
     'training',

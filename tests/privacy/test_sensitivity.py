@@ -107,6 +107,8 @@ def _recorded(name: str) -> Callable[..., Any]:
         first, before = len(SEEN), len(self._ledger.entries)
         answer = getattr(Curator, name)(self, *arguments)
         seen = SEEN[first:]
+        if name == 'categories':
+            seen = joined(seen, len(arguments[0]))
         self.recording.calls.append((name, arguments))
         self.recording.vectors.append(seen)
         new = self._ledger.entries[before:]
@@ -119,6 +121,13 @@ def _recorded(name: str) -> Callable[..., Any]:
 
 for _name in QUESTIONS:
     setattr(RecordingCurator, _name, _recorded(_name))
+
+
+def joined(vectors: list[np.ndarray], n_columns: int) -> list[np.ndarray]:
+    """One vector for each column, of the parts for the types that its values have."""
+    parts = len(vectors) // n_columns
+    assert len(vectors) == parts * n_columns
+    return [np.concatenate(vectors[i : i + parts]) for i in range(0, len(vectors), parts)]
 
 
 def n_slices(name: str, vectors: list[np.ndarray]) -> int:
@@ -210,7 +219,7 @@ def category_counts(table: pd.DataFrame) -> dict[Any, int]:
         for threshold in range(1, len(table) + 1):
             patch.setattr(mechanism, 'partition_threshold', lambda *_, t=threshold: t)
             answer = Curator(table, Ledger()).categories(['found'], 1.0, 1e-7)
-            found.update(dict.fromkeys(answer['found'], threshold))
+            found.update(((type(c), c), threshold) for c in answer['found'])
     return found
 
 
@@ -281,7 +290,7 @@ def test_a_gap_in_integers_changes_no_other_cell(name, values):
 
 
 @pytest.mark.xfail(reason='long integers are other categories than their floats: plain_categories')
-@pytest.mark.parametrize('value', [2**53 + 1, 2**60, 4000_1234_5678_9010])
+@pytest.mark.parametrize('value', [2**53 + 1, 2**60])
 def test_a_gap_in_long_integers_changes_no_other_cell(value):
     before, after = (list(dtypes.plain_categories(pd.Series(v))) for v in ([value], [value, None]))
     assert repr(before[0]) == repr(after[0])
