@@ -32,6 +32,7 @@ __all__ = [
     'epsilon_spent',
     'gaussian_epsilon',
     'mu_squared',
+    'planning_budget',
     'rescale',
     'scale_to_budget',
     'validate_budget',
@@ -41,6 +42,8 @@ __all__ = [
 NEIGHBORING_RELATION = 'add_or_remove_one'
 """Which tables the guarantee compares: one has a record that the other has not."""
 
+SMALL_SIGMA = 3.0
+"""Noise scale below which zCDP is tighter than the Gaussian bound for adaptive scales."""
 _MAX_EXPONENT = 700.0  # exp() of more overflows
 _TOLERANCE = 1e-3  # how far below epsilon a plan may end
 _MAX_STEPS = 60
@@ -60,6 +63,32 @@ def budget_mu(epsilon: float, delta: float) -> float:
 
     with np.errstate(divide='ignore'):
         return 1 / float(dp_accounting.get_sigma_gaussian(epsilon, delta))
+
+
+def planning_budget(
+    epsilon: float, delta: float, n_slices: int
+) -> tuple[float, Callable[[Iterable[LedgerEntry], float], float]]:
+    """Budget of ``mu^2``, and the cost function that keeps to it when scales are adaptive.
+
+    Both bounds hold under fully adaptive composition. The Gaussian one is tighter, but needs
+    scales well above 1; where ``n_slices`` equal slices would have less, zCDP takes over.
+
+    Args:
+        epsilon: Privacy budget.
+        delta: Privacy budget.
+        n_slices: Slices that share most of the budget; a public number.
+    """
+    budget = budget_mu(epsilon, delta) ** 2
+    if n_slices / budget >= SMALL_SIGMA**2:
+        return budget, gaussian_epsilon
+    low, high = 0.0, budget
+    for _ in range(60):
+        middle = (low + high) / 2
+        if composition.zcdp_epsilon(middle / 2, delta) > epsilon:
+            high = middle
+        else:
+            low = middle
+    return low, zcdp_epsilon
 
 
 def mu_squared(entries: Iterable[LedgerEntry]) -> float:

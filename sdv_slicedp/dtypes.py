@@ -75,8 +75,8 @@ def plain_numbers(values: pd.Series) -> Floats:
 def plain_categories(values: pd.Series) -> npt.NDArray[Any]:
     """Each value as a string, integer, float or boolean; ``None`` where it is missing.
 
-    Whole numbers are integers whatever the dtype, so that a missing value elsewhere in the column
-    does not change them.
+    In numeric columns, whole numbers are integers whatever the dtype, up to ``EXACT``, and floats
+    beyond, so that a missing value elsewhere in the column does not change them.
     """
     values = _dense(values)
     if is_number(values.dtype):
@@ -164,7 +164,10 @@ def _float64(values: pd.Series) -> Floats:
 
 def _plain_whole_numbers(values: pd.Series) -> npt.NDArray[Any]:
     if isinstance(values.dtype, np.dtype) and values.dtype.kind in 'iu':
-        return np.asarray(values).astype(object)
+        plain = np.asarray(values).astype(object)
+        beyond = np.abs(np.asarray(values, dtype=np.float64)) > EXACT
+        plain[beyond] = np.asarray(values)[beyond].astype(np.float64)
+        return plain
     numbers = plain_numbers(values)
     finite = np.isfinite(numbers)
     whole = finite & (np.abs(numbers) <= EXACT) & (numbers == np.rint(numbers))

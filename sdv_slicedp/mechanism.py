@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from sdv_slicedp import discovery, stages
-from sdv_slicedp.accounting import Ledger, LedgerEntry, budget_mu, mu_squared
+from sdv_slicedp.accounting import Ledger, LedgerEntry, mu_squared, planning_budget
 from sdv_slicedp.domain import (
     CategoricalDomain,
     Category,
@@ -65,8 +65,8 @@ def measure(
 
     Formal guarantees:
         (epsilon, delta)-differential privacy under ``add_or_remove_one``. Scales may depend on
-        earlier noisy answers, so the last stage is planned by the Gaussian bound, which holds
-        under fully adaptive composition (docs/privacy.md). Public: ``domains``, ``plan``, the
+        earlier noisy answers, so the last stage is planned by a bound that holds under fully
+        adaptive composition (docs/privacy.md). Public: ``domains``, ``plan``, the
         budget.
     """
     plan = plan or HistogramPlan()
@@ -76,7 +76,9 @@ def measure(
     already = len(ledger.entries)
     curator = Curator(processed, ledger)
     threshold_delta = stages.threshold_delta(domains, delta * plan.threshold_share)
-    budget = budget_mu(epsilon, delta - threshold_delta) ** 2
+    n_slices = max(len(domains) * (len(domains) - 1) // 2, 1)
+    budget, cost = planning_budget(epsilon, delta - threshold_delta, n_slices)
+    stages.check_budget(budget, len(domains), plan)
     columns = stages.discover(curator, domains, budget * plan.domain_share, threshold_delta)
     share = plan.one_column_share if len(domains) > 1 else plan.only_column_share
     columns = stages.measure_columns(curator, columns, budget * share)
@@ -87,7 +89,7 @@ def measure(
     curator.encode(released)
     sigmas = stages.choose_pairs(curator, released, remaining, plan)
     spent = ledger.entries[already:]
-    marginals = stages.measure_pairs(curator, sigmas, spent, (epsilon, delta))
+    marginals = stages.measure_pairs(curator, sigmas, spent, (epsilon, delta), cost)
     return Release(
         columns=tuple(released),
         marginals=tuple(marginals),

@@ -6,15 +6,16 @@ decisions below are post-processing of them and of public parameters.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sdv_slicedp import discovery, grid, slices
-from sdv_slicedp.accounting import LedgerEntry, gaussian_epsilon, rescale, scale_to_budget
+from sdv_slicedp.accounting import LedgerEntry, rescale, scale_to_budget
 from sdv_slicedp.domain import MISSING, CategoricalDomain, ColumnDomain, NumericalDomain
+from sdv_slicedp.errors import PrivacyError
 from sdv_slicedp.grid import Cells
 from sdv_slicedp.noise import MAX_SIGMA, admissible_sigma
 from sdv_slicedp.release import ColumnRelease, Level, Marginal
@@ -22,6 +23,10 @@ from sdv_slicedp.slices import HistogramPlan, Pair
 
 if TYPE_CHECKING:
     from sdv_slicedp.mechanism import Curator
+
+
+MOST_LEVELS = 20
+"""More levels than the zooming grid of a column can have."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,27 @@ def _lacks_categories(domain: ColumnDomain) -> bool:
 
 def equal_sigma(n_slices: int, mu_squared: float) -> float:
     """Admissible scale of ``n_slices`` slices that spend ``mu_squared`` together, Eq. (6)."""
-    return admissible_sigma(min(float(np.sqrt(n_slices / mu_squared)), MAX_SIGMA))
+    return admissible_sigma(float(np.sqrt(n_slices / mu_squared)))
+
+
+def check_budget(mu_squared: float, n_columns: int, plan: HistogramPlan) -> None:
+    """Raise before anything is spent if some slice would need more noise than can be drawn.
+
+    Args:
+        mu_squared: The whole budget.
+        n_columns: Number of modelled columns.
+        plan: Public parameters.
+
+    Raises:
+        PrivacyError: If the budget is too small for so many columns.
+    """
+    most_slices = n_columns * MOST_LEVELS + n_columns**2
+    smallest = min(plan.domain_share, plan.one_column_share, plan.selection_share / 2)
+    if not most_slices / (smallest * mu_squared) <= MAX_SIGMA**2:
+        raise PrivacyError(
+            f'epsilon is too small for a table with {n_columns} modelled columns: the noise would '
+            'be larger than can be drawn. Use a larger epsilon or fewer columns.'
+        )
 
 
 def discover(
@@ -248,6 +273,7 @@ def measure_pairs(
     sigmas: dict[Pair, float],
     spent: Sequence[LedgerEntry],
     budget: tuple[float, float],
+    cost: Callable[[Iterable[LedgerEntry], float], float],
 ) -> list[Marginal]:
     """Two-column stage: all that is left of ``budget``, in the proportions of ``sigmas``."""
     groups: dict[float, list[Pair]] = {}
@@ -260,7 +286,7 @@ def measure_pairs(
     )
     if not planned:
         return []
-    factor = scale_to_budget(spent, planned, *budget, cost=gaussian_epsilon)
+    factor = scale_to_budget(spent, planned, *budget, cost=cost)
     marginals = []
     for entry, pairs in zip(rescale(planned, factor), groups.values(), strict=True):
         for pair, counts in zip(pairs, curator.pairs(pairs, entry), strict=True):

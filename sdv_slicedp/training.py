@@ -22,7 +22,7 @@ from sdv_slicedp.release import ColumnRelease, Release
 Floats = npt.NDArray[np.float64]
 Tables = npt.NDArray[np.float32]
 
-FEWEST_EPOCHS, MEDIUM_EPOCHS, MOST_EPOCHS = 300, 400, 1600
+FEWEST_EPOCHS, MEDIUM_EPOCHS, MOST_EPOCHS = 300, 450, 1900
 """Bounds of :func:`enough_epochs`, and its value at ``MEDIUM_NOISE``."""
 MEDIUM_NOISE = 0.1
 """Total variation that noise brings to a typical pair, at which ``MEDIUM_EPOCHS`` are enough."""

@@ -57,7 +57,7 @@ numbers = st.one_of(
 cells = st.one_of(
     st.sampled_from(['a', 'b', '', 'z', True, False, 1, 0, 2.5, None, math.nan, pd.NA, pd.NaT]),
     st.text(max_size=3),
-    st.integers(-(10**300), 10**300),
+    st.integers(-(2**53), 2**53),  # longer ones are floats or text in the processed space
     st.floats(),
     st.sampled_from([(), b'a', 1j, pd.Timestamp(0), np.float32(0.1), np.int64(3), np.bool_(True)]),
 )
@@ -243,6 +243,7 @@ def column(values: list[Any]) -> pd.Series:
 
 odd_cells = st.one_of(
     cells,
+    st.integers(-(10**400), 10**400),
     st.dates(),
     st.datetimes(),
     st.datetimes(timezones=st.just(datetime.timezone.utc)),
@@ -289,7 +290,6 @@ def test_a_gap_in_integers_changes_no_other_cell(name, values):
     assert [repr(v) for v in before] == [repr(v) for v in after[:-1]]
 
 
-@pytest.mark.xfail(reason='long integers are other categories than their floats: plain_categories')
 @pytest.mark.parametrize('value', [2**53 + 1, 2**60])
 def test_a_gap_in_long_integers_changes_no_other_cell(value):
     before, after = (list(dtypes.plain_categories(pd.Series(v))) for v in ([value], [value, None]))
