@@ -75,7 +75,7 @@ def plain_numbers(values: pd.Series) -> Floats:
 def plain_categories(values: pd.Series) -> npt.NDArray[Any]:
     """Each value as a string, integer, float or boolean; ``None`` where it is missing.
 
-    In numeric columns, whole numbers are integers whatever the dtype, up to ``EXACT``, and floats
+    In numeric columns, whole numbers are integers whatever the dtype, below ``EXACT``, and floats
     beyond, so that a missing value elsewhere in the column does not change them.
     """
     values = _dense(values)
@@ -165,12 +165,12 @@ def _float64(values: pd.Series) -> Floats:
 def _plain_whole_numbers(values: pd.Series) -> npt.NDArray[Any]:
     if isinstance(values.dtype, np.dtype) and values.dtype.kind in 'iu':
         plain = np.asarray(values).astype(object)
-        beyond = np.abs(np.asarray(values, dtype=np.float64)) > EXACT
+        beyond = np.abs(np.asarray(values, dtype=np.float64)) >= EXACT
         plain[beyond] = np.asarray(values)[beyond].astype(np.float64)
         return plain
     numbers = plain_numbers(values)
     finite = np.isfinite(numbers)
-    whole = finite & (np.abs(numbers) <= EXACT) & (numbers == np.rint(numbers))
+    whole = finite & (np.abs(numbers) < EXACT) & (numbers == np.rint(numbers))
     plain = np.full(len(numbers), None, dtype=object)
     plain[finite] = numbers[finite]
     plain[whole] = numbers[whole].astype(np.int64)

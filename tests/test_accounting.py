@@ -312,3 +312,18 @@ def test_ledger_only_grows():
     with pytest.raises(ValueError, match='admissible'):
         ledger.record(entry(0.3))
     assert len(ledger.entries) == 2
+
+
+@pytest.mark.parametrize('n_slices', [1, 3, 105])
+@pytest.mark.parametrize('epsilon', [0.1, 1.0, 5.0, 20.0])
+def test_planning_budgets_keep_to_epsilon(epsilon, n_slices):
+    """Spent on equal slices, a budget costs no more than epsilon by the bound beside it."""
+    budget, cost = acc.planning_budget(epsilon, 1e-6, n_slices)
+
+    sigma = noise.admissible_sigma(1.01 * math.sqrt(n_slices / (0.8 * budget)))
+    entries = (acc.LedgerEntry('pairs', 'equal', n_slices, sigma, n_slices),)
+    assert cost(entries, 1e-6) <= epsilon
+    assert acc.epsilon_spent(entries, 1e-6) <= epsilon
+    # Three times the budget would cost more.
+    over = (acc.LedgerEntry('pairs', 'equal', 3 * n_slices, sigma, n_slices),)
+    assert cost(over, 1e-6) > epsilon

@@ -8,7 +8,7 @@ from sdv_slicedp import noise
 from sdv_slicedp.accounting import Ledger, LedgerEntry, epsilon_spent, gaussian_epsilon
 from sdv_slicedp.denoising import denoise
 from sdv_slicedp.domain import CategoricalDomain, NumericalDomain
-from sdv_slicedp.errors import DomainError
+from sdv_slicedp.errors import DomainError, PrivacyError
 from sdv_slicedp.grid import Cells
 from sdv_slicedp.mechanism import Curator, measure
 from sdv_slicedp.release import ColumnRelease, Level, Release
@@ -341,3 +341,21 @@ def test_budgets_that_are_none_are_refused_before_anything_is_read(budget):
         measure(frame, domains, epsilon=budget[0], delta=budget[1], ledger=ledger)
 
     assert ledger.entries == ()
+
+
+def test_budgets_below_the_noise_are_refused_before_anything_is_spent():
+    frame, domains = make(['word', 'flag'], 10)
+    ledger = Ledger()
+
+    with pytest.raises(PrivacyError, match='2 modelled columns'):
+        measure(frame, domains, epsilon=1e-7, delta=1e-10, ledger=ledger)
+    assert ledger.entries == ()
+
+
+@pytest.mark.parametrize('epsilon', [8.0, 20.0, 40.0])
+def test_large_budgets_on_few_columns_are_kept(epsilon):
+    frame, domains = make(['word', 'flag'], 10)
+
+    release = measure(frame, domains, epsilon=epsilon, delta=DELTA, ledger=Ledger())
+
+    assert epsilon_spent(release.ledger, DELTA) <= epsilon

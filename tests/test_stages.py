@@ -184,7 +184,8 @@ def test_pairs_take_what_is_left_of_the_budget():
     curator, ledger, _ = measured(0.01)
     sigmas = dict.fromkeys(slices.column_pairs(4), 3.0) | {(0, 1): 6.0}
 
-    marginals = stages.measure_pairs(curator, sigmas, ledger.entries, (1.0, 1e-6))
+    budget = (1.0, 1e-6)
+    marginals = stages.measure_pairs(curator, sigmas, ledger.entries, budget, gaussian_epsilon)
 
     assert 0.99 < gaussian_epsilon(ledger.entries, 1e-6) <= 1.0
     assert [m.columns for m in marginals] == slices.column_pairs(4)
@@ -198,5 +199,5 @@ def test_without_pairs_nothing_is_measured():
     spent = (LedgerEntry('one-column', 'text', 1, 5.0, 1),)
 
     assert stages.choose_pairs(curator, [], 1.0, PLAN) == {}
-    assert stages.measure_pairs(curator, {}, spent, (1.0, 1e-6)) == []
+    assert stages.measure_pairs(curator, {}, spent, (1.0, 1e-6), gaussian_epsilon) == []
     assert ledger.entries == ()

@@ -11,5 +11,5 @@ from sdv_slicedp import mechanism, stages
 
 def remembered_accounting(patch: pytest.MonkeyPatch) -> None:
     """Keep the results of two pure functions of public numbers; nothing else changes."""
-    patch.setattr(mechanism, 'budget_mu', functools.cache(mechanism.budget_mu))
+    patch.setattr(mechanism, 'planning_budget', functools.cache(mechanism.planning_budget))
     patch.setattr(stages, 'scale_to_budget', functools.cache(stages.scale_to_budget))
