@@ -238,3 +238,39 @@ def test_values_that_cannot_be_categories_are_missing():
         [3], [1, 4], [2], [0]
     ]
     assert len(discovery.by_type(pd.Series(['a', 'b'], dtype='category'))[-1]) == 2
+
+
+def unit_cells(size):
+    positions = np.arange(size, dtype=np.int64)
+    return grid.Cells(positions, positions)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(5, 40), st.integers(0, 4), st.integers(1, 4))
+def test_bounds_are_drawn_in_to_what_stands_out(seed, inner, left, right):
+    counts = np.full(left + inner + right, 0.0)
+    counts[left : left + inner] = np.random.default_rng(seed).uniform(100, 1000, inner)
+
+    ends = discovery.outermost(unit_cells(len(counts)), counts, np.full(len(counts), 4.0))
+
+    assert ends == (left, left + inner - 1)
+
+
+def test_a_thin_tail_that_stands_out_together_is_kept():
+    counts = np.r_[1000.0, np.full(50, 3.0)]
+
+    lower, upper = discovery.outermost(unit_cells(51), counts, np.full(51, 4.0))
+
+    assert lower == 0
+    assert upper > 30  # 3 noise scales are reached by 36 of such cells at the most
+    assert discovery.outermost(unit_cells(3), np.zeros(3), np.ones(3)) is None
+
+
+def test_the_cell_of_missing_values_has_no_say_in_the_bounds():
+    cells = grid.Cells(np.array([MISSING, 5, 6]), np.array([MISSING, 5, 6]))
+
+    assert discovery.outermost(cells, np.array([1e6, 0.0, 100.0]), np.ones(3)) == (6, 6)
+
+
+@given(st.permutations([True, 1, 1.0, 0.0, -0.0, False, 'x', 2.5]))
+def test_of_equal_categories_the_first_type_stays(values):
+    assert repr(discovery.in_public_order(values)) == "(False, True, 2.5, 'x')"
