@@ -46,6 +46,10 @@ def _lacks_categories(domain: ColumnDomain) -> bool:
     return isinstance(domain, CategoricalDomain) and not domain.is_complete
 
 
+def _lacks_bounds(domain: ColumnDomain) -> bool:
+    return isinstance(domain, NumericalDomain) and domain.lower is None and domain.bounds is None
+
+
 def equal_sigma(n_slices: int, mu_squared: float) -> float:
     """Admissible scale of ``n_slices`` slices that spend ``mu_squared`` together, Eq. (6)."""
     return admissible_sigma(float(np.sqrt(n_slices / mu_squared)))
@@ -77,7 +81,7 @@ def discover(
     """Domain stage: decimals, categories and bounds of what is not public."""
     numbers = [d for d in domains if isinstance(d, NumericalDomain)]
     stepless = [d for d in numbers if d.step is None]
-    boundless = [d.name for d in numbers if d.lower is None and d.bounds is None]
+    boundless = [d.name for d in numbers if _lacks_bounds(d)]
     names = [d.name for d in domains if _lacks_categories(d)]
     n_slices = len(stepless) + len(boundless) + len(names)
     if n_slices == 0:
@@ -153,8 +157,7 @@ def trim_bounds(columns: Sequence[Column], domains: Sequence[ColumnDomain]) -> l
         domains: The same columns' domains before discovery.
     """
     return [
-        _trimmed(column) if isinstance(before, NumericalDomain) and before.lower is None
-        and before.bounds is None else column
+        _trimmed(column) if _lacks_bounds(before) else column
         for column, before in zip(columns, domains, strict=True)
     ]
 
