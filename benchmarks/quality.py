@@ -67,7 +67,7 @@ class Task:
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     warnings.simplefilter('ignore')  # of SDMetrics and scikit-learn on odd columns
-    task = _task(options)
+    task = task_of(options)
     print(f'{len(task.train):,} rows x {len(task.columns)} modelled columns\n')
     print(f'| table | {" | ".join(SCORES)} |\n|{"---|" * (len(SCORES) + 1)}')
     results: list[dict[str, Any]] = []
@@ -109,7 +109,7 @@ def _run(
         'fit_s': fitted - start,
         'sample_s': time.perf_counter() - fitted,
     }
-    scores = _scores(task, synthetic, seed, options)
+    scores = scores_of(task, synthetic, seed, sdmetrics=not options.no_sdmetrics)
     return {**scores, **times}, split(synthesizer, task.metadata, task.train, synthetic)
 
 
@@ -117,12 +117,14 @@ def _reference(task: Task, options: argparse.Namespace) -> dict[str, float]:
     """Scores of a table that is as good as a sample can be: real rows drawn with replacement."""
     chosen = np.random.default_rng(0).integers(0, len(task.train), len(task.train))
     drawn = task.train.take(chosen).reset_index(drop=True)
-    return {**_scores(task, drawn, 0, options), **dict.fromkeys(SCORES[-3:], float('nan'))}
+    scores = scores_of(task, drawn, 0, sdmetrics=not options.no_sdmetrics)
+    return {**scores, **dict.fromkeys(SCORES[-3:], float('nan'))}
 
 
-def _scores(
-    task: Task, synthetic: pd.DataFrame, seed: int, options: argparse.Namespace
+def scores_of(
+    task: Task, synthetic: pd.DataFrame, seed: int, *, sdmetrics: bool
 ) -> dict[str, float]:
+    """Scores of a synthetic table, by name."""
     real, made = (comparable(table, task.columns) for table in (task.train, synthetic))
     grid = Grid.of(real)
     codes = grid.codes(real), grid.codes(made)
@@ -134,7 +136,7 @@ def _scores(
         )
     scores |= {**areas, 'auc': float(np.mean(list(areas.values())))}
     scores['sdmetrics'] = float('nan')
-    if not options.no_sdmetrics:
+    if sdmetrics:
         tables = ({task.table_name: table} for table in (task.train, synthetic))
         scores['sdmetrics'] = evaluate(*tables, task.metadata).quality
     return scores
@@ -165,7 +167,7 @@ def _figure(value: float, digits: int) -> str:
     return '-' if np.isnan(value) else f'{value:.{digits}f}'
 
 
-def _task(options: argparse.Namespace) -> Task:
+def task_of(options: argparse.Namespace) -> Task:
     if options.train is None:
         tables, metadata = load_adult()
         order = np.random.default_rng(0).permutation(len(tables['adult']))
@@ -183,17 +185,22 @@ def _task(options: argparse.Namespace) -> Task:
     return Task(train, test, metadata, options.target)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def add_task_options(parser: argparse.ArgumentParser) -> None:
+    """Options that say which table, and how often."""
     parser.add_argument('--train', type=Path, metavar='CSV', help='real rows to fit on')
     parser.add_argument('--test', type=Path, metavar='CSV', help='real rows to test on')
     parser.add_argument('--metadata', type=Path, metavar='JSON', help='SDV metadata of both')
     parser.add_argument('--target', metavar='COLUMN', help='discrete column to predict')
-    parser.add_argument('--epsilon', type=float, nargs='+', default=[1.0])
     parser.add_argument('--delta', type=float, default=1e-5)
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_task_options(parser)
+    parser.add_argument('--epsilon', type=float, nargs='+', default=[1.0])
     parser.add_argument('--no-public-domain', dest='public_domain', action='store_false')
     parser.add_argument('--no-sdmetrics', action='store_true', help='leave SDMetrics out')
     parser.add_argument('--no-reference', action='store_true', help='leave the real table out')

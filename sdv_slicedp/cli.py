@@ -26,6 +26,7 @@ from sdv.metadata.errors import InvalidMetadataError
 from sdv_slicedp import __version__
 from sdv_slicedp.errors import PrivacyError
 from sdv_slicedp.files import check_writable, load_metadata, read_table, write_table, write_whole
+from sdv_slicedp.options import RELATIONS
 from sdv_slicedp.synthesizer import SlicedDPSynthesizer
 
 EXPECTED_ERRORS = (
@@ -90,9 +91,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog='sdv-slicedp', description='Differentially private synthetic tables.'
-    )
+    parser = _Parser(prog='sdv-slicedp', description='Differentially private synthetic tables.')
     parser.add_argument('--version', action='version', version=f'sdv-slicedp {__version__}')
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
     demo = commands.add_parser('demo', help='private synthetic rows of the Adult census table')
@@ -118,15 +117,19 @@ def _parser() -> argparse.ArgumentParser:
         help='attest that the ranges in the metadata of these columns (of all, if none is named) '
         'do not come from the data',
     )
+    fit.add_argument(
+        '--mechanism',
+        choices=tuple(RELATIONS),
+        default='histogram',
+        help='what is measured; default: %(default)s',
+    )
     fit.add_argument('--table-name', metavar='NAME', help='which table of the metadata')
     demo.add_argument('--epsilon', type=float, default=1.0, help='default: %(default)s')
     fit.add_argument('--epsilon', type=float, required=True, help='privacy budget')
     for command in (demo, fit):
         command.add_argument('--delta', type=float, default=1e-6, help='default: %(default)s')
         command.add_argument('--rows', type=int, metavar='N', help='number of rows to sample')
-        command.add_argument(
-            '--seed', type=int, help='of the training; the noise cannot be seeded'
-        )
+        command.add_argument('--seed', type=int, help='of the training; the noise cannot be seeded')
     return parser
 
 
@@ -183,6 +186,7 @@ def _synthesizer(
         epsilon=options.epsilon,
         delta=options.delta,
         public_domain=public_domain,
+        mechanism=getattr(options, 'mechanism', 'histogram'),
         random_state=options.seed,
         verbose=True,
     )

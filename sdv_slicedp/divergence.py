@@ -76,3 +76,12 @@ class PairDivergence:
         loss = 0.5 * torch.sum(weighted * residual)
         product = laws * (weighted @ laws)
         return loss, product - laws * self._per_column(product)
+
+    def loss(self, laws: torch.Tensor) -> torch.Tensor:
+        """Loss (8) at the laws of a batch of latent numbers, for a network.
+
+        Args:
+            laws: Shape ``(batch, T)``.
+        """
+        residual = laws.T @ laws / len(laws) - self._table
+        return 0.5 * torch.sum(self._weight * residual**2)

@@ -135,9 +135,9 @@ def category_codes(values: pd.Series, domain: CategoricalDomain) -> npt.NDArray[
         raise ValueError(f"The domain of column '{domain.name}' is not complete.")
     objects = values.astype(object)
     index = pd.Index(list(domain.categories), dtype=object)
-    codes: npt.NDArray[np.int64] = index.get_indexer(
-        pd.Index(objects, dtype=object)
-    ).astype(np.int64)
+    codes: npt.NDArray[np.int64] = index.get_indexer(pd.Index(objects, dtype=object)).astype(
+        np.int64
+    )
     absent = objects.isna().to_numpy()
     outside = (codes < 0) & ~absent
     codes[outside] = domain.n_cells - 1 if domain.has_other else UNCOUNTED

@@ -1,4 +1,4 @@
-"""The record of what was measured: which noise scales, on how many histograms."""
+"""The record of what was measured: which noise scales, on how many histograms or directions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import numbers
 from dataclasses import dataclass
 
 from sdv_slicedp import noise
+
+DIRECTIONS = ('orthonormal', 'sphere')
+"""How directions are drawn: Haar bases and Stiefel directions, or independent unit vectors."""
 
 
 @dataclass(frozen=True)
@@ -31,42 +34,100 @@ class LedgerEntry:
 
     def __post_init__(self) -> None:
         """Refuse entries whose cost would be undefined."""
-        for name in ('stage', 'description'):
-            if not isinstance(getattr(self, name), str):
-                raise TypeError(f'{name} must be a string, got {getattr(self, name)!r}.')
-        for name in ('slices', 'draws'):
-            object.__setattr__(self, name, _positive_integer(name, getattr(self, name)))
-        sigma = checked_number('sigma', self.sigma)
-        threshold_delta = checked_number('threshold_delta', self.threshold_delta)
-        if not 0 < sigma < math.inf:
-            raise ValueError(f'sigma must be positive and finite, got {sigma}.')
-        if not 0 <= threshold_delta < 1:
-            raise ValueError(f'threshold_delta must be in [0, 1), got {threshold_delta}.')
-        object.__setattr__(self, 'sigma', sigma)
-        object.__setattr__(self, 'threshold_delta', threshold_delta)
+        _normalise(self, ('slices', 'draws'), ('sigma',))
+
+
+@dataclass(frozen=True)
+class ProjectionEntry:
+    """One release of all records, each projected on random public directions with noise, Eq. (1).
+
+    Attributes:
+        stage: ``projection``.
+        description: Public text for the privacy report.
+        directions: One of :data:`DIRECTIONS`.
+        dimension: Length of an encoded record.
+        slices: Number of directions.
+        sensitivity: How far an encoded record moves, at most, if it is replaced, Eq. (18).
+        rounding: What the lattice and the quantised directions add to that move, Eq. (19).
+        sigma: Noise scale in the units of the encoding.
+        lattice_scale: The same in units of the lattice: scale of the discrete Gaussian noise.
+        threshold_delta: Delta paid for directions that see more energy than the plan allows for.
+    """
+
+    stage: str
+    description: str
+    directions: str
+    dimension: int
+    slices: int
+    sensitivity: float
+    rounding: float
+    sigma: float
+    lattice_scale: float
+    threshold_delta: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse entries whose cost would be undefined."""
+        if self.directions not in DIRECTIONS:
+            raise ValueError(f'directions must be one of {DIRECTIONS}, got {self.directions!r}.')
+        _normalise(self, ('dimension', 'slices'), ('sensitivity', 'sigma', 'lattice_scale'))
+        rounding = checked_number('rounding', self.rounding)
+        if not 0 <= rounding < math.inf:
+            raise ValueError(f'rounding must be finite and not negative, got {rounding}.')
+        object.__setattr__(self, 'rounding', rounding)
+
+
+Entry = LedgerEntry | ProjectionEntry
+"""One measurement of either kind."""
 
 
 class Ledger:
     """Append-only list of measurements. Record an entry before touching the data."""
 
     def __init__(self) -> None:
-        self._entries: list[LedgerEntry] = []
+        self._entries: list[Entry] = []
 
     @property
-    def entries(self) -> tuple[LedgerEntry, ...]:
+    def entries(self) -> tuple[Entry, ...]:
         """What was recorded so far."""
         return tuple(self._entries)
 
-    def record(self, entry: LedgerEntry) -> None:
+    def record(self, entry: Entry) -> None:
         """Append ``entry``; its scale must be one that noise can be drawn at."""
-        if not isinstance(entry, LedgerEntry):
-            raise TypeError(f'entry must be a LedgerEntry, got {type(entry).__name__}.')
-        if not noise.is_admissible(entry.sigma):
-            raise ValueError(f'sigma must be admissible, got {entry.sigma}: use admissible_sigma.')
+        if not isinstance(entry, Entry):
+            raise TypeError(
+                f'entry must be a LedgerEntry or a ProjectionEntry, got {type(entry).__name__}.'
+            )
+        name = 'sigma' if isinstance(entry, LedgerEntry) else 'lattice_scale'
+        if not noise.is_admissible(scale := drawn_scale(entry)):
+            raise ValueError(f'{name} must be admissible, got {scale}: use admissible_sigma.')
         self._entries.append(entry)
 
 
-def _positive_integer(name: str, value: object) -> int:
+def drawn_scale(entry: Entry) -> float:
+    """Scale of the integer noise that an entry stands for."""
+    return entry.sigma if isinstance(entry, LedgerEntry) else entry.lattice_scale
+
+
+def _normalise(entry: Entry, integers: tuple[str, ...], scales: tuple[str, ...]) -> None:
+    """Check what both kinds of entries have, and make plain numbers of numpy's."""
+    for name in ('stage', 'description'):
+        if not isinstance(getattr(entry, name), str):
+            raise TypeError(f'{name} must be a string, got {getattr(entry, name)!r}.')
+    for name in integers:
+        object.__setattr__(entry, name, positive_integer(name, getattr(entry, name)))
+    for name in scales:
+        scale = checked_number(name, getattr(entry, name))
+        if not 0 < scale < math.inf:
+            raise ValueError(f'{name} must be positive and finite, got {scale}.')
+        object.__setattr__(entry, name, scale)
+    threshold_delta = checked_number('threshold_delta', entry.threshold_delta)
+    if not 0 <= threshold_delta < 1:
+        raise ValueError(f'threshold_delta must be in [0, 1), got {threshold_delta}.')
+    object.__setattr__(entry, 'threshold_delta', threshold_delta)
+
+
+def positive_integer(name: str, value: object) -> int:
+    """``value`` as an integer of at least 1; booleans and fractions are refused."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f'{name} must be an integer, got {value!r}.')
     number = int(value)

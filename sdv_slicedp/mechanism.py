@@ -1,36 +1,34 @@
-"""The boundary: the only module that aggregates private rows and spends privacy budget.
+"""The boundary: from private rows to a release.
 
 Formal guarantees:
-    Relation ``add_or_remove_one``. Every statistic taken here is a vector of integers of which
-    one record changes at most one entry, by at most 1 (sensitivity 1); it is released with
-    discrete Gaussian noise from operating-system entropy (``noise.py``). An entry goes to the
-    ledger before the rows are touched. What leaves is a ``Release``; nothing else is returned,
-    kept or logged.
+    All that becomes of the rows is what a ``Curator`` (``curator.py``) answers. :func:`measure`
+    has relation ``add_or_remove_one``: one record changes at most one entry of a histogram, by at
+    most 1. :func:`measure_projection` has relation ``replace_one``: one record changes two entries
+    of a histogram, by 1, and one row of the projections, by a bounded distance. What leaves is a
+    ``Release``; nothing else is returned, kept or logged.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from sdv_slicedp import discovery, stages
-from sdv_slicedp.accounting import Ledger, LedgerEntry, mu_squared, planning_budget
-from sdv_slicedp.domain import (
-    CategoricalDomain,
-    Category,
-    ColumnDomain,
-    NumericalDomain,
-    category_codes,
-    grid_positions,
+from sdv_slicedp import embedding, projection_stages, stages
+from sdv_slicedp.accounting import (
+    REPLACE_ONE,
+    Ledger,
+    LedgerEntry,
+    mu_squared,
+    planning_budget,
+    validate_budget,
 )
+from sdv_slicedp.curator import Curator
+from sdv_slicedp.domain import CategoricalDomain, ColumnDomain
 from sdv_slicedp.errors import DomainError
-from sdv_slicedp.grid import Cells, Integers
-from sdv_slicedp.noise import discrete_gaussian, partition_threshold
-from sdv_slicedp.release import ColumnRelease, Release
-from sdv_slicedp.slices import HistogramPlan, Pair
+from sdv_slicedp.projection_stages import ProjectionPlan
+from sdv_slicedp.release import Release
+from sdv_slicedp.slices import HistogramPlan
 
 
 def measure(
@@ -70,9 +68,8 @@ def measure(
         budget.
     """
     plan = plan or HistogramPlan()
-    for domain in domains:
-        if domain.is_complete and isinstance(domain, CategoricalDomain) and not domain.n_cells:
-            raise DomainError(f"Column '{domain.name}' has no possible value; declare categories.")
+    validate_budget(epsilon, delta)
+    _check_domains(domains)
     already = len(ledger.entries)
     curator = Curator(processed, ledger)
     threshold_delta = stages.threshold_delta(domains, delta * plan.threshold_share)
@@ -88,7 +85,7 @@ def measure(
     released = stages.choose_bins(columns, remaining, plan)
     curator.encode(released)
     sigmas = stages.choose_pairs(curator, released, remaining, plan)
-    spent = ledger.entries[already:]
+    spent = tuple(e for e in ledger.entries[already:] if isinstance(e, LedgerEntry))
     marginals = stages.measure_pairs(curator, sigmas, spent, (epsilon, delta), cost)
     return Release(
         columns=tuple(released),
@@ -100,137 +97,68 @@ def measure(
     )
 
 
-class Curator:
-    """Holds the private rows and answers with noisy integers; every answer is in the ledger."""
+def measure_projection(
+    processed: pd.DataFrame,
+    domains: Sequence[ColumnDomain],
+    *,
+    epsilon: float,
+    delta: float,
+    ledger: Ledger,
+    public_columns: Sequence[str] = (),
+    plan: ProjectionPlan | None = None,
+) -> Release:
+    """Release all records on random directions with noise, Eq. (1).
 
-    def __init__(self, processed: pd.DataFrame, ledger: Ledger) -> None:
-        """Take the processed table; rows are private, column names are public."""
-        self._table = processed
-        self._ledger = ledger
-        self._located: dict[str, tuple[ColumnDomain, Integers]] = {}
-        self._codes: list[npt.NDArray[np.int32]] = []
-        self._sizes: list[int] = []
-        self._tables: dict[Pair, Integers] = {}
+    Args:
+        processed: As for :func:`measure`; so are the other arguments.
+        domains: Public domains of the modelled columns; what is ``None`` is discovered.
+        epsilon: Privacy budget, positive.
+        delta: Privacy budget, in (0, 1).
+        ledger: Receives an entry before each access to the rows.
+        public_columns: Columns whose declared ranges were attested as public, for the release.
+        plan: Public parameters of the mechanism.
 
-    def counts(
-        self, stage: str, text: str, slices: Sequence[tuple[ColumnDomain, Cells]], sigma: float
-    ) -> list[Integers]:
-        """Noisy counts of one-column slices, an int64 array of shape ``(cells,)`` each.
+    Returns:
+        The release; its rows are in random order.
 
-        Args:
-            stage: Ledger stage.
-            text: Public description for the ledger.
-            slices: Complete domain and disjoint cells of each slice.
-            sigma: Admissible noise scale.
+    Raises:
+        ValueError: If the budget is not valid or the release would be too large.
+        DomainError: If a domain has no cell.
+        PrivacyError: If the budget does not allow the plan.
 
-        Formal guarantees:
-            A row lies in at most one cell of a slice, so a record changes one count, by 1.
-        """
-        self._ledger.record(LedgerEntry(stage, text, len(slices), sigma, len(slices)))
-        return [
-            _noisy_histogram(cells.locate(self._positions(domain)), len(cells), sigma)
-            for domain, cells in slices
-        ]
-
-    def resolutions(self, domains: Sequence[NumericalDomain], sigma: float) -> list[Integers]:
-        """Noisy counts of the decimals of numbers and of the time steps of datetimes.
-
-        Formal guarantees:
-            A row has one resolution per column, so a record changes one count of each, by 1.
-        """
-        text = 'decimals of numbers, steps of datetimes'
-        self._ledger.record(LedgerEntry('domain', text, len(domains), sigma, len(domains)))
-        answers = []
-        for domain in domains:
-            values = self._table[domain.name].to_numpy(dtype=np.float64, na_value=np.nan)
-            cells, n_cells = discovery.resolution_cells(values, domain.sdtype)
-            answers.append(_noisy_histogram(cells, n_cells, sigma))
-        return answers
-
-    def categories(
-        self, names: Sequence[str], sigma: float, threshold_delta: float
-    ) -> dict[str, tuple[Category, ...]]:
-        """Values whose noisy count reaches a threshold (partition selection).
-
-        Formal guarantees:
-            A record adds 1 to one value's count per column. A value that only this record has
-            is shown with probability at most ``threshold_delta`` over all columns together.
-            Values of different types are counted apart (1, 1.0 and True are equal), and sorted,
-            so neither their type nor their order depends on the order of the rows.
-        """
-        text = 'categories with a noisy count above a threshold'
-        entry = LedgerEntry('domain', text, len(names), sigma, len(names), threshold_delta)
-        self._ledger.record(entry)
-        threshold = partition_threshold(sigma, threshold_delta / len(names))
-        found = {}
-        for name in names:
-            kept: list[Category] = []
-            for values in discovery.by_type(self._table[name]):
-                counts = values.value_counts(dropna=True)
-                noisy = counts.to_numpy(dtype=np.int64) + discrete_gaussian(len(counts), sigma)
-                kept.extend(counts.index[noisy >= threshold])
-            found[name] = discovery.in_public_order(kept)
-        return found
-
-    def encode(self, columns: Sequence[ColumnRelease]) -> None:
-        """Keep the pair cell of every row and column, ``n_bins`` where it is not counted."""
-        self._sizes = [column.n_bins for column in columns]
-        self._codes = []
-        for column in columns:
-            index = Cells(column.fine_lower, column.fine_upper).locate(
-                self._positions(column.domain)
-            )
-            lookup = np.append(column.bins, column.n_bins).astype(np.int32)
-            self._codes.append(lookup[index])
-        self._located = {}
-
-    def distances(
-        self, pairs: Sequence[Pair], expected: Sequence[Integers], sigma: float
-    ) -> Integers:
-        """Noisy L1 distance of each two-column table from public expected counts.
-
-        Formal guarantees:
-            A record changes one count of a table by 1, so each distance by at most 1.
-        """
-        text = 'distance of each pair of columns from independence'
-        self._ledger.record(LedgerEntry('selection', text, len(pairs), sigma, len(pairs)))
-        true = [
-            np.abs(self._pair(pair) - e).sum() for pair, e in zip(pairs, expected, strict=True)
-        ]
-        return np.array(true, dtype=np.int64) + discrete_gaussian(len(pairs), sigma)
-
-    def pairs(self, pairs: Sequence[Pair], entry: LedgerEntry) -> list[Integers]:
-        """Noisy two-column tables over the pair cells.
-
-        Formal guarantees:
-            A row lies in at most one cell of a table, so a record changes one count, by 1.
-        """
-        self._ledger.record(entry)
-        tables = [self._pair(pair) for pair in pairs]
-        return [t + discrete_gaussian(t.size, entry.sigma).reshape(t.shape) for t in tables]
-
-    def _positions(self, domain: ColumnDomain) -> Integers:
-        known, positions = self._located.get(domain.name, (None, np.zeros(0, dtype=np.int64)))
-        if known != domain:
-            values = self._table[domain.name]
-            if isinstance(domain, CategoricalDomain):
-                positions = category_codes(values, domain)
-            else:
-                positions = grid_positions(values, domain)
-            self._located[domain.name] = (domain, positions)
-        return positions
-
-    def _pair(self, pair: Pair) -> Integers:
-        if pair not in self._tables:
-            (a, b), sizes = pair, self._sizes
-            joint = self._codes[a] * np.int32(sizes[b] + 1) + self._codes[b]
-            counts = np.bincount(joint, minlength=(sizes[a] + 1) * (sizes[b] + 1))
-            table = counts.reshape(sizes[a] + 1, sizes[b] + 1)[:-1, :-1]
-            self._tables[pair] = table.astype(np.int64)
-        return self._tables[pair]
+    Formal guarantees:
+        (epsilon, delta)-differential privacy under ``replace_one``. Public: ``domains``, ``plan``,
+        the budget, the number of rows. With public domains by Eq. (2), else by adaptive
+        composition, Eq. (20).
+    """
+    plan = plan or ProjectionPlan()
+    _check_domains(domains)
+    already = len(ledger.entries)
+    curator = Curator(processed, ledger)
+    budget = projection_stages.share_budget(domains, epsilon, delta, plan)
+    projection_stages.check_slices(plan, len(processed))
+    # A replaced record moves two counts of a histogram: half the share buys the same noise twice.
+    share = budget.mu_squared * plan.domain_share / 2
+    columns = stages.discover(curator, domains, share, budget.threshold_delta)
+    columns = stages.trim_bounds(columns, domains)
+    columns = stages.drop_hidden_missing(columns, public_columns)
+    laid_out = embedding.blocks([column.domain for column in columns])
+    spent = ledger.entries[already:]
+    entry = projection_stages.plan_entry(laid_out, len(processed), budget, spent, plan)
+    return Release(
+        columns=projection_stages.released_columns(columns),
+        marginals=(),
+        epsilon=epsilon,
+        delta=delta,
+        mechanism='projection',
+        neighboring_relation=REPLACE_ONE,
+        public_columns=tuple(public_columns),
+        projection=curator.project(laid_out, entry),
+        ledger=ledger.entries[already:],
+    )
 
 
-def _noisy_histogram(cells: Integers, n_cells: int, sigma: float) -> Integers:
-    """Counts of ``0..n_cells - 1`` in ``cells`` (negative: not counted), with noise."""
-    counts = np.bincount(cells[cells >= 0], minlength=n_cells).astype(np.int64)
-    return counts + discrete_gaussian(n_cells, sigma)
+def _check_domains(domains: Sequence[ColumnDomain]) -> None:
+    for domain in domains:
+        if domain.is_complete and isinstance(domain, CategoricalDomain) and not domain.n_cells:
+            raise DomainError(f"Column '{domain.name}' has no possible value; declare categories.")

@@ -1,4 +1,4 @@
-"""Discrete Gaussian noise on the integers, from the operating system's entropy.
+"""Discrete Gaussian noise on the integers, and what else comes from the system's entropy.
 
 The law is ``P(k) proportional to exp(-k^2 / (2 sigma^2))`` (Canonne, Kamath, Steinke, "The Discrete
 Gaussian for Differential Privacy", NeurIPS 2020). It is drawn by inverting a table of the
@@ -86,6 +86,27 @@ def discrete_gaussian(shape: int | tuple[int, ...], sigma: float) -> npt.NDArray
         part[:] = _magnitudes(table, words >> np.uint64(1))
         np.negative(part, out=part, where=(words & np.uint64(1)).astype(bool))
     return noise
+
+
+def normals(shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """Independent standard normal numbers, for the directions of a projection.
+
+    They are public and hide nothing, so the rounding of floats does not matter.
+    """
+    from scipy.special import ndtri
+
+    words = _entropy(math.prod(shape)) >> np.uint64(12)  # so that the half below is exact
+    return np.asarray(ndtri((words.astype(np.float64) + 0.5) / 2.0**52)).reshape(shape)
+
+
+def random_order(size: int) -> npt.NDArray[np.int64]:
+    """A random order of ``size`` things; 128-bit keys make ties a matter of 2^-64 and less."""
+    return np.lexsort((_entropy(size), _entropy(size))).astype(np.int64)
+
+
+def largest_draw(sigma: float) -> int:
+    """Largest magnitude that noise of scale ``sigma`` can have."""
+    return _table_size(_variance_units(_drawable_scale(sigma))) - 1
 
 
 def sampling_error(sigma: float, draws: int) -> float:

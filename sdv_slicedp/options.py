@@ -2,22 +2,61 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import torch
 from sdv.errors import SynthesizerInputError
 
-MECHANISMS = ('histogram',)
-GENERATORS = ('mixture',)
-TRAINING = ('generator', 'epochs', 'n_components', 'random_state', 'enable_gpu', 'verbose')
+from sdv_slicedp.accounting import NEIGHBORING_RELATION, REPLACE_ONE
+from sdv_slicedp.f_divergence import DIVERGENCES
+from sdv_slicedp.ledger import DIRECTIONS
+from sdv_slicedp.networks import headed
+from sdv_slicedp.sliced_training import ESTIMATORS
+from sdv_slicedp.training import TrainingPlan
+
+RELATIONS = {'histogram': NEIGHBORING_RELATION, 'projection': REPLACE_ONE}
+"""Mechanisms, and which tables the guarantee of each compares."""
+GENERATORS = ('mixture', 'mlp', 'residual_mlp')
+CHOICES = {'divergence': tuple(DIVERGENCES), 'estimator': ESTIMATORS}
+FLAGS = ('enable_gpu', 'verbose')
+COUNTS = {'epochs': 1, 'n_components': 1, 'batch_size': 1, 'patience': 1, 'random_state': 0}
+"""Integers, or ``None``, and the least that each can be."""
+TRAINING = (
+    'generator',
+    'epochs',
+    'n_components',
+    'batch_size',
+    'learning_rate',
+    'divergence',
+    'estimator',
+    'slices_per_step',
+    'patience',
+    'callback',
+    'random_state',
+    'enable_gpu',
+    'verbose',
+)
 """Options that only matter after the release; changing them spends no budget."""
 
 
-def check_mechanism(mechanism: Any) -> None:
-    """Refuse mechanisms that are not there."""
-    _check_choice('mechanism', mechanism, MECHANISMS)
+def check_measurement(mechanism: Any, directions: Any, n_slices: Any) -> None:
+    """Refuse mechanisms that are not there, and options of another one.
+
+    Raises:
+        SynthesizerInputError: If a value is not possible.
+    """
+    _check_choice('mechanism', mechanism, tuple(RELATIONS))
+    _check_choice('directions', directions, DIRECTIONS)
+    _check_count('n_slices', n_slices, 1)
+    if mechanism != 'projection' and (n_slices is not None or directions != DIRECTIONS[0]):
+        raise SynthesizerInputError(
+            f"n_slices={n_slices!r} and directions={directions!r} are of mechanism='projection', "
+            f'got mechanism={mechanism!r}.'
+        )
 
 
 def check_training(options: Mapping[str, Any]) -> None:
@@ -32,12 +71,48 @@ def check_training(options: Mapping[str, Any]) -> None:
         raise TypeError(f'There are no training options {unknown}; they are {list(TRAINING)}.')
     for name, value in options.items():
         if name == 'generator':
-            _check_choice(name, value, GENERATORS)
-        elif name in ('enable_gpu', 'verbose'):
+            _check_generator(value)
+        elif name in CHOICES:
+            _check_choice(name, value, CHOICES[name])
+        elif name in FLAGS:
             if not isinstance(value, bool):
                 raise SynthesizerInputError(f'{name} must be True or False, got {value!r}.')
+        elif name == 'learning_rate':
+            _check_rate(name, value)
+        elif name == 'callback':
+            if not (value is None or callable(value)):
+                raise SynthesizerInputError(f'{name} must be None or callable, got {value!r}.')
+        elif value is None and name == 'slices_per_step':
+            raise SynthesizerInputError(f'{name} must be an integer of at least 1, got None.')
         else:
-            _check_count(name, value, 0 if name == 'random_state' else 1)
+            _check_count(name, value, COUNTS.get(name, 1))
+
+
+def _check_generator(value: Any) -> None:
+    if isinstance(value, torch.nn.Module):
+        try:
+            headed(value, torch.zeros(1), None)
+        except TypeError as error:  # now, not when the budget is spent
+            raise SynthesizerInputError(str(error)) from None
+        return
+    if not isinstance(value, str) or value not in GENERATORS:
+        raise SynthesizerInputError(
+            f'generator must be one of {list(GENERATORS)} or a torch.nn.Module, got {value!r}.'
+        )
+
+
+def _check_rate(name: str, value: Any) -> None:
+    if value is None:
+        return
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not (number and 0 < float(value) < math.inf):
+        raise SynthesizerInputError(f'{name} must be None or positive and finite, got {value!r}.')
+
+
+def training_plan(options: Mapping[str, Any]) -> TrainingPlan:
+    """The plan of a training; what is ``None`` keeps its default."""
+    names = {field.name for field in fields(TrainingPlan)} & set(options)
+    return TrainingPlan(**{name: options[name] for name in names if options[name] is not None})
 
 
 def device(enable_gpu: bool) -> str:

@@ -89,9 +89,7 @@ def column_figure(
     shares = {kind: bins.shares(values) for kind, values in tables.items()}
     figure = go.Figure(
         [
-            go.Bar(
-                name=kind, x=_positions(bins, column), y=shares[kind], marker_color=COLORS[kind]
-            )
+            go.Bar(name=kind, x=_positions(bins, column), y=shares[kind], marker_color=COLORS[kind])
             for kind in tables
         ]
     ).update_xaxes(_category_ticks(bins))

@@ -8,39 +8,25 @@ cost no privacy. It is saved as plain arrays and JSON (``release_file.py``), nev
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sdv_slicedp.accounting import NEIGHBORING_RELATION, validate_budget
+from sdv_slicedp import embedding
+from sdv_slicedp.accounting import NEIGHBORING_RELATION, REPLACE_ONE, validate_budget
+from sdv_slicedp.artefact import Artefact, check_scale, freeze
 from sdv_slicedp.domain import MAX_UNITS, CategoricalDomain, ColumnDomain, NumericalDomain
-from sdv_slicedp.ledger import LedgerEntry, checked_number
+from sdv_slicedp.ledger import Entry, LedgerEntry, ProjectionEntry
+from sdv_slicedp.projection import Projection
 
 Integers = npt.NDArray[np.int64]
 
 
-class _Artefact:
-    """Equality by content; copies and unpickled objects are checked and immutable again."""
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        return all(_same(a, b) for a, b in zip(self._values(), other._values(), strict=True))
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self._values()
-
-    def _values(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
-
-
 @dataclass(frozen=True, eq=False)
-class Level(_Artefact):
+class Level(Artefact):
     """One one-column slice: noisy counts of disjoint cells of a column.
 
     Attributes:
@@ -58,13 +44,13 @@ class Level(_Artefact):
 
     def __post_init__(self) -> None:
         """Check the cells and make the arrays immutable."""
-        _freeze(self, 'lower', 'upper', 'counts')
+        freeze(self, 'lower', 'upper', 'counts')
         _check_cells(self.lower, self.upper, self.counts)
-        _check_sigma(self)
+        check_scale(self)
 
 
 @dataclass(frozen=True, eq=False)
-class ColumnRelease(_Artefact):
+class ColumnRelease(Artefact):
     """All that is known about one column.
 
     Attributes:
@@ -90,7 +76,7 @@ class ColumnRelease(_Artefact):
         object.__setattr__(self, 'n_bins', int(self.n_bins))
         if not all(isinstance(level, Level) for level in self.levels):
             raise TypeError('levels must be a sequence of Level.')
-        _freeze(self, 'fine_lower', 'fine_upper', 'bins')
+        freeze(self, 'fine_lower', 'fine_upper', 'bins')
         _check_cells(self.fine_lower, self.fine_upper, self.bins)
         used = np.unique(self.bins)
         if len(used) != self.n_bins or np.any(used != np.arange(len(used))):
@@ -98,7 +84,7 @@ class ColumnRelease(_Artefact):
 
 
 @dataclass(frozen=True, eq=False)
-class Marginal(_Artefact):
+class Marginal(Artefact):
     """A measured slice of two or more columns on their pair cells.
 
     Attributes:
@@ -116,14 +102,14 @@ class Marginal(_Artefact):
         object.__setattr__(self, 'columns', tuple(int(column) for column in self.columns))
         if len(set(self.columns)) < len(self.columns) or min(self.columns, default=-1) < 0:
             raise ValueError(f'columns must be different positions, got {self.columns}.')
-        _freeze(self, 'counts')
+        freeze(self, 'counts')
         if self.counts.ndim != len(self.columns):
             raise ValueError(f'counts must have {len(self.columns)} axes, got {self.counts.ndim}.')
-        _check_sigma(self)
+        check_scale(self)
 
 
 @dataclass(frozen=True, eq=False)
-class Release(_Artefact):
+class Release(Artefact):
     """The noisy statistics of a table with the privacy that they cost; safe to share.
 
     Attributes:
@@ -135,23 +121,25 @@ class Release(_Artefact):
         mechanism: Name of the mechanism.
         neighboring_relation: Which tables the guarantee compares.
         public_columns: Columns whose declared domain was attested as public.
+        projection: Noisy projections of all records; of the projection mechanism only.
     """
 
     columns: tuple[ColumnRelease, ...]
     marginals: tuple[Marginal, ...]
-    ledger: tuple[LedgerEntry, ...]
+    ledger: tuple[Entry, ...]
     epsilon: float
     delta: float
     mechanism: str = 'histogram'
     neighboring_relation: str = NEIGHBORING_RELATION
     public_columns: tuple[str, ...] = ()
+    projection: Projection | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts belong together."""
         for name, kind in _PARTS.items():
             object.__setattr__(self, name, tuple(getattr(self, name)))
             if not all(isinstance(part, kind) for part in getattr(self, name)):
-                raise TypeError(f'{name} must be a sequence of {kind.__name__}.')
+                raise TypeError(f'{name} must be a sequence of {_named(kind)}.')
         validate_budget(self.epsilon, self.delta)
         object.__setattr__(self, 'epsilon', float(self.epsilon))
         object.__setattr__(self, 'delta', float(self.delta))
@@ -160,13 +148,16 @@ class Release(_Artefact):
             raise ValueError('columns must have different names.')
         for marginal in self.marginals:
             _check_shape(marginal, self.columns)
+        _check_mechanism(self)
 
     @property
     def noisy_rows(self) -> float:
-        """Estimated number of rows, at least 1.
+        """Estimated number of rows, at least 1; of a projection the number itself, it is public.
 
         Every column's first slice counts all rows; the totals are averaged by inverse variance.
         """
+        if self.projection is not None:
+            return float(self.projection.n_rows)
         first = [column.levels[0] for column in self.columns if column.levels]
         first = [level for level in first if level.counts.size]
         if not first:
@@ -175,8 +166,14 @@ class Release(_Artefact):
         precision = np.array([1 / (level.counts.size * level.sigma**2) for level in first])
         return max(1.0, float(totals @ precision / precision.sum()))
 
+    @property
+    def blocks(self) -> tuple[embedding.Block, ...]:
+        """Which coordinates of an encoded record are which column's."""
+        return embedding.blocks([column.domain for column in self.columns])
+
     def summary(self) -> dict[str, Any]:
         """Public facts in numbers, for reports."""
+        projection = {} if self.projection is None else self.projection.summary()
         return {
             'mechanism': self.mechanism,
             'neighboring_relation': self.neighboring_relation,
@@ -187,6 +184,7 @@ class Release(_Artefact):
             'marginals': len(self.marginals),
             'noisy_rows': round(self.noisy_rows),
             'public_columns': list(self.public_columns),
+            **projection,
         }
 
     def save(self, path: str | Path) -> None:
@@ -207,28 +205,46 @@ class Release(_Artefact):
         return read(Path(path))
 
 
-_PARTS: dict[str, type] = {
+_PARTS: dict[str, type | tuple[type, ...]] = {
     'columns': ColumnRelease,
     'marginals': Marginal,
-    'ledger': LedgerEntry,
+    'ledger': (LedgerEntry, ProjectionEntry),
     'public_columns': str,
 }
 
 
-def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, np.ndarray):
-        return np.array_equal(a, b)
-    return type(a) is type(b) and bool(a == b) and repr(a) == repr(b)
+def _named(kind: type | tuple[type, ...]) -> str:
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    return ' or '.join(kind.__name__ for kind in kinds)
 
 
-def _freeze(part: Any, *names: str) -> None:
-    """Replace arrays by int64 copies on bytes, which nothing can make writeable."""
-    for name in names:
-        array = np.asarray(getattr(part, name))
-        if array.dtype.kind != 'i':
-            raise TypeError(f'{name} must hold integers, got {array.dtype}.')
-        frozen = np.frombuffer(array.astype(np.int64).tobytes(), dtype=np.int64)
-        object.__setattr__(part, name, frozen.reshape(array.shape))
+def _check_mechanism(release: Release) -> None:
+    """Refuse a release whose parts are not those of its mechanism."""
+    projection = release.projection
+    if projection is None:
+        if release.mechanism == 'projection' and release.columns:
+            raise ValueError("projection must be there, since mechanism is 'projection'.")
+        if any(isinstance(entry, ProjectionEntry) for entry in release.ledger):
+            raise ValueError('the ledger has a projection that is not there.')
+        return
+    if not isinstance(projection, Projection):
+        raise TypeError(f'projection must be a Projection, got {type(projection).__name__}.')
+    if (release.mechanism, release.neighboring_relation) != ('projection', REPLACE_ONE):
+        raise ValueError(f"a projection needs mechanism 'projection' and '{REPLACE_ONE}'.")
+    if release.marginals:
+        raise ValueError('a release holds marginals or a projection, not both.')
+    expected = embedding.dimension(release.blocks)
+    d, m = projection.directions.shape
+    if d != expected:
+        raise ValueError(f'directions have length {d}, not {expected}.')
+    facts = (projection.kind, d, m, projection.sigma, projection.sigma / projection.pitch)
+    recorded = [
+        (entry.directions, entry.dimension, entry.slices, entry.sigma, entry.lattice_scale)
+        for entry in release.ledger
+        if isinstance(entry, ProjectionEntry)
+    ]
+    if recorded != [facts]:
+        raise ValueError('the projection is not the one in the ledger.')
 
 
 def _check_cells(lower: Integers, upper: Integers, values: Integers) -> None:
@@ -236,13 +252,6 @@ def _check_cells(lower: Integers, upper: Integers, values: Integers) -> None:
         raise ValueError(f'cells must be vectors of one length, got {lower.shape}, {upper.shape}.')
     if np.any(lower > upper) or np.any(upper[:-1] >= lower[1:]):
         raise ValueError('cells must be ascending and disjoint.')
-
-
-def _check_sigma(part: Any) -> None:
-    sigma = checked_number('sigma', part.sigma)
-    if not 0 < sigma < math.inf:
-        raise ValueError(f'sigma must be positive and finite, got {sigma}.')
-    object.__setattr__(part, 'sigma', sigma)
 
 
 def _check_shape(marginal: Marginal, columns: tuple[ColumnRelease, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Files of releases: a zip archive of one JSON manifest and seven int64 arrays.
+"""Files of releases: a zip archive of one JSON manifest and int64 arrays.
 
 Arrays of all levels, columns and marginals are joined end to end; the manifest holds their sizes.
 Nothing in a file is executed on reading, and its declared sizes are checked before memory is used.
@@ -14,6 +14,8 @@ import secrets
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,20 @@ import numpy.typing as npt
 
 from sdv_slicedp.errors import ReleaseFormatError
 from sdv_slicedp.release import Release
-from sdv_slicedp.release_manifest import ARRAYS, joined_arrays, release_of, to_manifest
+from sdv_slicedp.release_manifest import (
+    ARRAYS,
+    PROJECTION_ARRAYS,
+    joined_arrays,
+    release_of,
+    to_manifest,
+)
 
 FORMAT = 'sdv-slicedp release'
-VERSION = 1
+VERSION = 2
+"""Version that is written; version 1, without projections, can be read too."""
 
 _MANIFEST = 'manifest.json'
-_MEMBERS = {_MANIFEST, *(f'{name}.npy' for name in ARRAYS)}
+_ARRAYS_OF = {1: ARRAYS, 2: (*ARRAYS, *PROJECTION_ARRAYS)}
 _MAX_MANIFEST = 2**26
 _MAX_TOTAL = 2**31
 _NPY_HEADER = 1024
@@ -57,7 +66,7 @@ def write(release: Release, path: Path) -> None:
     header = {'format': FORMAT, 'version': VERSION, **to_manifest(release)}
     manifest = json.dumps(header, allow_nan=False, indent=1).encode('ascii')
     arrays = joined_arrays(release)
-    if len(manifest) > _MAX_MANIFEST or sum(a.nbytes for a in arrays.values()) > _MAX_TOTAL // 2:
+    if len(manifest) > _MAX_MANIFEST or _size(arrays) > _MAX_TOTAL * 3 // 4:
         raise ValueError('The release is too large for its file format.')
     partial = path.with_name(f'.{path.name}.{secrets.token_hex(8)}.part')
     try:
@@ -89,20 +98,22 @@ def read(path: Path) -> Release:
         raise ReleaseFormatError(f"'{path}' is not a valid release: {error}") from error
 
 
+def _size(arrays: Arrays) -> int:
+    return sum(8 * array.size for array in arrays.values())
+
+
 def _write_archive(file: Any, manifest: bytes, arrays: Arrays) -> None:
     with zipfile.ZipFile(file, 'w') as archive:
-        for name, content in [(_MANIFEST, manifest), *_encoded(arrays)]:
+        for name, content in chain([(_MANIFEST, manifest)], _encoded(arrays)):
             member = zipfile.ZipInfo(name, _EPOCH)
             archive.writestr(member, content, zipfile.ZIP_DEFLATED, compresslevel=1)
 
 
-def _encoded(arrays: Arrays) -> list[tuple[str, bytes]]:
-    encoded = []
+def _encoded(arrays: Arrays) -> Iterator[tuple[str, bytes]]:
     for name, array in arrays.items():
         buffer = io.BytesIO()
-        np.save(buffer, array.astype('<i8'), allow_pickle=False)
-        encoded.append((f'{name}.npy', buffer.getvalue()))
-    return encoded
+        np.save(buffer, array.astype('<i8', copy=False), allow_pickle=False)
+        yield f'{name}.npy', buffer.getvalue()
 
 
 def _read_archive(archive: zipfile.ZipFile) -> Release:
@@ -114,27 +125,33 @@ def _read_archive(archive: zipfile.ZipFile) -> Release:
     if archive.getinfo(_MANIFEST).file_size > _MAX_MANIFEST:
         raise ReleaseFormatError('The manifest is larger than any release has it.')
     manifest = json.loads(archive.read(_MANIFEST), parse_constant=_refuse_constant)
-    _check_version(manifest)
-    if len(members) != len(_MEMBERS) or {member.filename for member in members} != _MEMBERS:
+    names = _ARRAYS_OF[_checked_version(manifest)]
+    expected = {_MANIFEST, *(f'{name}.npy' for name in names)}
+    if len(members) != len(expected) or {member.filename for member in members} != expected:
         raise ReleaseFormatError('The file lacks an array, or holds something else besides.')
     if sum(member.file_size for member in members) > _MAX_TOTAL:
         raise ReleaseFormatError(f'The file declares more than {_MAX_TOTAL} bytes.')
     content = {key: value for key, value in manifest.items() if key not in ('format', 'version')}
-    return release_of(content, {name: _read_array(archive, name) for name in ARRAYS})
+    arrays = {name: _read_array(archive, name) for name in names}
+    if 'directions' not in names:
+        empty = dict.fromkeys(PROJECTION_ARRAYS, np.zeros(0, dtype=np.int64))
+        content, arrays = {**content, 'projection': None}, {**arrays, **empty}
+    return release_of(content, arrays)
 
 
 def _refuse_constant(text: str) -> Any:
     raise ReleaseFormatError(f'The manifest holds {text}, which is not a number.')
 
 
-def _check_version(manifest: Any) -> None:
+def _checked_version(manifest: Any) -> int:
     if not isinstance(manifest, dict) or manifest.get('format') != FORMAT:
         raise ReleaseFormatError('The file is a zip archive, but not a release.')
     version = manifest.get('version')
-    if type(version) is not int or version != VERSION:
+    if type(version) is not int or version not in _ARRAYS_OF:
         raise ReleaseFormatError(
-            f'The release has format version {version!r}; this package reads version {VERSION}.'
+            f'The release has format version {version!r}; this package reads up to {VERSION}.'
         )
+    return version
 
 
 def _read_array(archive: zipfile.ZipFile, name: str) -> Integers:
@@ -149,4 +166,4 @@ def _read_array(archive: zipfile.ZipFile, name: str) -> Integers:
         if dtype.str != '<i8' or fortran or len(shape) != 1 or start + 8 * shape[0] != size:
             raise ReleaseFormatError(f"The array '{name}' is not a vector of int64 of its size.")
         content = header.getvalue()[start:] + file.read()
-    return np.frombuffer(content, dtype='<i8').astype(np.int64)
+    return np.frombuffer(content, dtype='<i8').astype(np.int64, copy=False)

@@ -6,16 +6,17 @@ The arrays of all levels, columns and marginals are joined end to end; the recor
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sdv_slicedp.domain import CategoricalDomain, Category, ColumnDomain, NumericalDomain
 from sdv_slicedp.errors import ReleaseFormatError
-from sdv_slicedp.ledger import LedgerEntry
+from sdv_slicedp.json_records import Record, checked, domain_of, domain_record, size
+from sdv_slicedp.ledger import Entry, LedgerEntry, ProjectionEntry
+from sdv_slicedp.projection import Projection
 from sdv_slicedp.release import ColumnRelease, Level, Marginal, Release
 
 ARRAYS = (
@@ -27,10 +28,12 @@ ARRAYS = (
     'bins',
     'marginal_counts',
 )
+"""Arrays of every release."""
+PROJECTION_ARRAYS = ('directions', 'projections')
+"""Arrays since version 2; empty without a projection."""
 
 Integers = npt.NDArray[np.int64]
 Arrays = dict[str, Integers]
-Record = dict[str, Any]
 
 _RELEASE = {
     'mechanism': str,
@@ -41,6 +44,7 @@ _RELEASE = {
     'ledger': list,
     'columns': list,
     'marginals': list,
+    'projection': object,
 }
 _LEDGER = {
     'stage': str,
@@ -50,25 +54,29 @@ _LEDGER = {
     'draws': int,
     'threshold_delta': float,
 }
+_PROJECTION_LEDGER = {
+    'stage': str,
+    'description': str,
+    'directions': str,
+    'dimension': int,
+    'slices': int,
+    'sensitivity': float,
+    'rounding': float,
+    'sigma': float,
+    'lattice_scale': float,
+    'threshold_delta': float,
+}
+_PROJECTION = {
+    'kind': str,
+    'dimension': int,
+    'slices': int,
+    'rows': int,
+    'pitch': float,
+    'sigma': float,
+}
 _COLUMN = {'domain': dict, 'levels': list, 'fine_cells': int, 'n_bins': int}
 _LEVEL = {'cells': int, 'sigma': float}
 _MARGINAL = {'columns': list, 'shape': list, 'sigma': float}
-_CATEGORICAL = {
-    'name': str,
-    'sdtype': str,
-    'categories': list,
-    'has_missing': bool,
-    'has_other': bool,
-}
-_NUMERICAL = {
-    'name': str,
-    'sdtype': str,
-    'lower': int,
-    'upper': int,
-    'step': list,
-    'has_missing': bool,
-    'bounds': object,
-}
 
 
 def to_manifest(release: Release) -> Record:
@@ -85,6 +93,7 @@ def to_manifest(release: Release) -> Record:
             {'columns': list(m.columns), 'shape': list(m.counts.shape), 'sigma': m.sigma}
             for m in release.marginals
         ],
+        'projection': _projection_record(release.projection),
     }
 
 
@@ -101,7 +110,11 @@ def joined_arrays(release: Release) -> Arrays:
         'marginal_counts': [marginal.counts.reshape(-1) for marginal in release.marginals],
     }
     empty = np.zeros(0, dtype=np.int64)
-    return {name: np.concatenate([empty, *parts[name]]) for name in ARRAYS}
+    joined = {name: np.concatenate([empty, *parts[name]]) for name in ARRAYS}
+    projection = release.projection
+    directions = empty if projection is None else projection.directions.reshape(-1)
+    values = empty if projection is None else projection.values.reshape(-1)
+    return {**joined, 'directions': directions, 'projections': values}
 
 
 def release_of(manifest: Record, arrays: Arrays) -> Release:
@@ -111,28 +124,29 @@ def release_of(manifest: Record, arrays: Arrays) -> Release:
         ReleaseFormatError: If a record is not as :func:`to_manifest` writes it.
         ValueError: If the parts contradict each other.
     """
-    _check(manifest, _RELEASE)
-    records = [_check(record, _COLUMN) for record in manifest['columns']]
-    levels = [_check(record, _LEVEL) for column in records for record in column['levels']]
-    marginals = [_check(record, _MARGINAL) for record in manifest['marginals']]
+    checked(manifest, _RELEASE)
+    records = [checked(record, _COLUMN) for record in manifest['columns']]
+    levels = [checked(record, _LEVEL) for column in records for record in column['levels']]
+    marginals = [checked(record, _MARGINAL) for record in manifest['marginals']]
     sizes = {
-        'level': [_size(record['cells']) for record in levels],
-        'fine': [_size(record['fine_cells']) for record in records],
-        'marginal': [math.prod(map(_size, record['shape'])) for record in marginals],
+        'level': [size(record['cells']) for record in levels],
+        'fine': [size(record['fine_cells']) for record in records],
+        'marginal': [math.prod(map(size, record['shape'])) for record in marginals],
     }
     pieces = {name: _cut(arrays[name], sizes[_kind(name)]) for name in ARRAYS}
     return Release(
         columns=_columns(records, levels, pieces),
         marginals=tuple(
-            Marginal(tuple(map(_size, m['columns'])), counts.reshape(m['shape']), m['sigma'])
+            Marginal(tuple(map(size, m['columns'])), counts.reshape(m['shape']), m['sigma'])
             for m, counts in zip(marginals, pieces['marginal_counts'], strict=True)
         ),
-        ledger=tuple(LedgerEntry(**_check(entry, _LEDGER)) for entry in manifest['ledger']),
+        ledger=tuple(_entry(record) for record in manifest['ledger']),
         epsilon=manifest['epsilon'],
         delta=manifest['delta'],
         mechanism=manifest['mechanism'],
         neighboring_relation=manifest['neighboring_relation'],
         public_columns=tuple(manifest['public_columns']),
+        projection=_projection(manifest['projection'], arrays),
     )
 
 
@@ -149,7 +163,7 @@ def _columns(
         stop = start + len(record['levels'])
         columns.append(
             ColumnRelease(
-                domain=_domain(record['domain']),
+                domain=domain_of(record['domain']),
                 levels=tuple(all_levels[start:stop]),
                 fine_lower=pieces['fine_lower'][i],
                 fine_upper=pieces['fine_upper'][i],
@@ -159,6 +173,42 @@ def _columns(
         )
         start = stop
     return tuple(columns)
+
+
+def _entry(record: Any) -> Entry:
+    if isinstance(record, dict) and 'lattice_scale' in record:
+        return ProjectionEntry(**checked(record, _PROJECTION_LEDGER))
+    return LedgerEntry(**checked(record, _LEDGER))
+
+
+def _projection_record(projection: Projection | None) -> Record | None:
+    if projection is None:
+        return None
+    return {
+        'kind': projection.kind,
+        'dimension': projection.directions.shape[0],
+        'slices': projection.directions.shape[1],
+        'rows': projection.n_rows,
+        'pitch': projection.pitch,
+        'sigma': projection.sigma,
+    }
+
+
+def _projection(record: Any, arrays: Arrays) -> Projection | None:
+    directions, values = (arrays[name] for name in PROJECTION_ARRAYS)
+    if record is None:
+        _cut(directions, []), _cut(values, [])
+        return None
+    checked(record, _PROJECTION)
+    d, m, n = (size(record[name]) for name in ('dimension', 'slices', 'rows'))
+    (directions,), (values,) = _cut(directions, [d * m]), _cut(values, [n * m])
+    return Projection(
+        record['kind'],
+        directions.reshape(d, m),
+        values.reshape(n, m),
+        record['pitch'],
+        record['sigma'],
+    )
 
 
 def _kind(array: str) -> str:
@@ -174,67 +224,8 @@ def _cut(array: Integers, sizes: list[int]) -> list[Integers]:
 
 def _column_record(column: ColumnRelease) -> Record:
     return {
-        'domain': _domain_record(column.domain),
+        'domain': domain_record(column.domain),
         'levels': [{'cells': level.counts.size, 'sigma': level.sigma} for level in column.levels],
         'fine_cells': column.bins.size,
         'n_bins': column.n_bins,
     }
-
-
-def _domain_record(domain: ColumnDomain) -> Record:
-    record = {field.name: getattr(domain, field.name) for field in fields(domain)}
-    if isinstance(domain, CategoricalDomain):
-        record['categories'] = [_category_record(c) for c in domain.categories or ()]
-    return record
-
-
-def _domain(record: Record) -> ColumnDomain:
-    if 'categories' in record:
-        _check(record, _CATEGORICAL)
-        categories = tuple(_category(c) for c in record['categories'])
-        return CategoricalDomain(**{**record, 'categories': categories})
-    _check(record, _NUMERICAL)
-    numerator, denominator = map(_size, record['step'])
-    bounds = record['bounds']
-    if bounds is not None:
-        lower, upper = bounds
-        if not (_is(lower, float) and _is(upper, float)):
-            raise ReleaseFormatError('The manifest has bounds that are no numbers.')
-        bounds = (lower, upper)
-    return NumericalDomain(**{**record, 'step': (numerator, denominator), 'bounds': bounds})
-
-
-def _category_record(category: Category) -> Any:
-    infinite = isinstance(category, float) and math.isinf(category)
-    return {'float': repr(category)} if infinite else category
-
-
-def _category(record: Any) -> Category:
-    if isinstance(record, dict):
-        return {'inf': math.inf, '-inf': -math.inf}[_check(record, {'float': str})['float']]
-    if not isinstance(record, str | int | float | bool):
-        raise ReleaseFormatError('The manifest has a category that is no str, number or bool.')
-    return record
-
-
-def _check(record: Any, kinds: dict[str, type]) -> Record:
-    """``record`` if it has exactly these keys, with values of these types."""
-    if not isinstance(record, dict) or record.keys() != kinds.keys():
-        raise ReleaseFormatError(f'The manifest has a record without the keys {sorted(kinds)}.')
-    for key, kind in kinds.items():
-        if not _is(record[key], kind):
-            raise ReleaseFormatError(f"The manifest has a '{key}' that is no {kind.__name__}.")
-    return record
-
-
-def _is(value: Any, kind: type) -> bool:
-    """Whether ``value`` is of type ``kind``; integers are floats too, booleans are neither."""
-    if isinstance(value, bool):
-        return kind in (bool, object)
-    return isinstance(value, (int, float) if kind is float else kind)
-
-
-def _size(value: Any) -> int:
-    if not _is(value, int) or value < 0:
-        raise ReleaseFormatError('The manifest has a size that is no integer.')
-    return int(value)

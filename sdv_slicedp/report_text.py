@@ -35,7 +35,7 @@ def rounded_up(epsilon: float, digits: int = 4) -> str:
 
 def _fit_text(fit: FitReport, position: int, total: int) -> list[str]:
     title = 'Ledger' if total == 1 else f'Ledger of fit {position + 1} of {total}'
-    rows = '' if fit.noisy_rows is None else f', about {fit.noisy_rows:,.0f} rows (noisy)'
+    rows = _rows_text(fit)
     header = ('stage', 'share', 'slices', 'noise', 'threshold delta', 'measured')
     cells = [header, *(_line_cells(line) for line in fit.lines)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
@@ -48,15 +48,24 @@ def _fit_text(fit: FitReport, position: int, total: int) -> list[str]:
     ]
 
 
+def _rows_text(fit: FitReport) -> str:
+    if fit.noisy_rows is None:
+        return ''
+    if fit.rows_are_public:
+        return f', {fit.noisy_rows:,.0f} rows'
+    return f', about {fit.noisy_rows:,.0f} rows (noisy)'
+
+
 def _line_cells(line: LedgerLine) -> tuple[str, ...]:
+    moves = '' if line.sensitivity is None else f'; a record moves by up to {line.sensitivity:.4g}'
     threshold = f'{line.threshold_delta:.3g}' if line.threshold_delta else '-'
     return (
         line.stage,
         f'{line.share:.1%}',
         f'{line.slices:,}',
-        f'{line.sigma:.2f}',
+        f'{line.sigma:.2f}' if line.sigma >= 1 else f'{line.sigma:.3g}',
         threshold,
-        line.description,
+        line.description + moves,
     )
 
 

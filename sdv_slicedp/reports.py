@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from sdv_slicedp.accounting import epsilon_spent, mu_squared
 from sdv_slicedp.errors import PrivacyError
-from sdv_slicedp.ledger import LedgerEntry
+from sdv_slicedp.ledger import Entry, ProjectionEntry
 from sdv_slicedp.report_text import render_text, rounded_up
+from sdv_slicedp.spending import ADD_OR_REMOVE_ONE, REPLACE_ONE, epsilon_spent, mu_squared
 
 RELATIONS = {
-    'add_or_remove_one': 'tables that differ by adding or removing one row',
-    'replace_one': 'tables of the same size that differ in one row',
+    ADD_OR_REMOVE_ONE: 'tables that differ by adding or removing one row',
+    REPLACE_ONE: 'tables of the same size that differ in one row',
 }
 
 ALWAYS_PUBLIC = (
@@ -27,6 +27,7 @@ ALWAYS_PUBLIC = (
     'the data type family of each column (number, object, or which pandas extension type)',
     'datetime formats, regular expressions and PII types declared in the metadata',
 )
+PUBLIC_ROWS = 'the number of rows: the release has one line for each row'
 
 COVERED = (
     'Everything computed from the release: training, refitting from it, samples, the saved '
@@ -62,13 +63,14 @@ class FitRecord:
         completed: Whether the fit ended; an interrupted fit has spent its entries all the same.
         public_columns: Columns whose ranges the user attested as public.
         all_columns: All columns of the table, generated ones included.
-        noisy_rows: Noisy number of rows of the release; ``None`` without a release.
+        noisy_rows: Noisy number of rows of the release, the exact one where it is public;
+            ``None`` without a release.
         neighboring_relation: Which tables the guarantee compares.
     """
 
     epsilon: float
     delta: float
-    entries: tuple[LedgerEntry, ...]
+    entries: tuple[Entry, ...]
     completed: bool
     public_columns: tuple[str, ...]
     all_columns: tuple[str, ...]
@@ -78,7 +80,19 @@ class FitRecord:
 
 @dataclass(frozen=True)
 class LedgerLine:
-    """One ledger entry with its share of the fit's budget (share of mu squared)."""
+    """One ledger entry with its share of the fit's budget (share of mu squared).
+
+    Attributes:
+        stage: Part of the mechanism.
+        description: What was measured.
+        slices: Number of histograms, or of directions of a projection.
+        sigma: Noise scale; of a projection, in units of the encoding.
+        share: Share of mu squared, the expected one of a projection.
+        threshold_delta: Delta for thresholds, or for unlucky directions.
+        directions: Kind of the directions of a projection.
+        dimension: Length of an encoded record.
+        sensitivity: How far an encoded record moves if it is replaced.
+    """
 
     stage: str
     description: str
@@ -86,6 +100,9 @@ class LedgerLine:
     sigma: float
     share: float
     threshold_delta: float
+    directions: str | None = None
+    dimension: int | None = None
+    sensitivity: float | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +116,7 @@ class FitReport:
     noisy_rows: float | None
     public_columns: tuple[str, ...]
     lines: tuple[LedgerLine, ...]
+    rows_are_public: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,13 +185,14 @@ def privacy_report(fits: Sequence[FitRecord]) -> PrivacyReport:
             f'Fits under different neighbouring relations ({", ".join(sorted(relations))}) have no '
             'common guarantee; use one synthesizer for each.'
         )
+    relation = relations.pop() if relations else ADD_OR_REMOVE_ONE
     reports = tuple(_fit_report(fit) for fit in fits)
     delta = min(math.fsum(fit.delta for fit in fits), 1.0)
     entries = tuple(entry for fit in fits for entry in fit.entries)
     return PrivacyReport(
-        epsilon=reports[0].epsilon if len(reports) == 1 else _epsilon(entries, delta),
+        epsilon=reports[0].epsilon if len(reports) == 1 else _epsilon(entries, delta, relation),
         delta=delta,
-        neighboring_relation=relations.pop() if relations else 'add_or_remove_one',
+        neighboring_relation=relation,
         fits=reports,
         columns=fits[-1].all_columns if fits else (),
         warnings=_warnings(reports),
@@ -184,34 +203,46 @@ def privacy_report(fits: Sequence[FitRecord]) -> PrivacyReport:
 
 
 def _fit_report(fit: FitRecord) -> FitReport:
-    total = mu_squared(fit.entries)
-    lines = tuple(
-        LedgerLine(
-            stage=entry.stage,
-            description=entry.description,
-            slices=entry.slices,
-            sigma=entry.sigma,
-            share=mu_squared((entry,)) / total if total > 0 else 0.0,
-            threshold_delta=entry.threshold_delta,
-        )
-        for entry in fit.entries
-    )
+    relation = fit.neighboring_relation
+    total = mu_squared(fit.entries, relation)
     return FitReport(
         requested_epsilon=fit.epsilon,
-        epsilon=_epsilon(fit.entries, fit.delta),
+        epsilon=_epsilon(fit.entries, fit.delta, relation),
         delta=fit.delta,
         completed=fit.completed,
         noisy_rows=fit.noisy_rows,
         public_columns=fit.public_columns,
-        lines=lines,
+        lines=tuple(
+            _ledger_line(entry, mu_squared((entry,), relation) / total) for entry in fit.entries
+        ),
+        rows_are_public=relation == REPLACE_ONE,
     )
 
 
-def _epsilon(entries: tuple[LedgerEntry, ...], delta: float) -> float:
+def _ledger_line(entry: Entry, share: float) -> LedgerLine:
+    line = LedgerLine(
+        stage=entry.stage,
+        description=entry.description,
+        slices=entry.slices,
+        sigma=entry.sigma,
+        share=share,
+        threshold_delta=entry.threshold_delta,
+    )
+    if not isinstance(entry, ProjectionEntry):
+        return line
+    return replace(
+        line,
+        directions=entry.directions,
+        dimension=entry.dimension,
+        sensitivity=entry.sensitivity,
+    )
+
+
+def _epsilon(entries: tuple[Entry, ...], delta: float, relation: str) -> float:
     if not entries:
         return 0.0
     # At delta = 1 any epsilon would be true and none would say anything.
-    return epsilon_spent(entries, delta) if delta < 1 else math.inf
+    return epsilon_spent(entries, delta, relation) if delta < 1 else math.inf
 
 
 def _warnings(reports: Sequence[FitReport]) -> tuple[str, ...]:
@@ -241,6 +272,7 @@ def _warnings(reports: Sequence[FitReport]) -> tuple[str, ...]:
 def _public(fits: Sequence[FitRecord]) -> tuple[str, ...]:
     if not fits:
         return ALWAYS_PUBLIC
+    rows = (PUBLIC_ROWS,) if fits[0].neighboring_relation == REPLACE_ONE else ()
     attested = tuple(dict.fromkeys(name for fit in fits for name in fit.public_columns))
     if not attested:
         ranges = 'no ranges or categories: every domain was discovered with budget'
@@ -249,7 +281,7 @@ def _public(fits: Sequence[FitRecord]) -> tuple[str, ...]:
             'the declared ranges, categories, decimals and nullability, attested by the user, of '
             f'{len(attested)} of {len(fits[-1].all_columns)} columns: {", ".join(attested)}'
         )
-    return (*ALWAYS_PUBLIC, ranges)
+    return (*ALWAYS_PUBLIC, *rows, ranges)
 
 
 def _plain(value: Any) -> Any:

@@ -38,14 +38,19 @@ def denoised_interaction(matrix: Floats, sigma: float, ordered: tuple[bool, bool
     return np.asarray(kept * matrix + (1 - kept) * (low_rank + smooth) / 2)
 
 
-def shrink_singular_values(matrix: Floats, sigma: float) -> Floats:
-    """Frobenius-optimal shrinkage of a low-rank centred matrix in noise, Eq. (11).
+def shrink_singular_values(matrix: Floats, sigma: float, centred: bool = True) -> Floats:
+    """Frobenius-optimal shrinkage of a low-rank matrix in noise, Eq. (11).
 
     Gavish and Donoho, "Optimal shrinkage of singular values" (IEEE Trans. Inf. Theory 63, 2017),
     Eq. (7): for y above 1 + sqrt(beta) in units of sigma sqrt(n), the singular value becomes
     sqrt((y^2 - beta - 1)^2 - 4 beta) / y, otherwise 0.
+
+    Args:
+        matrix: Signal and noise.
+        sigma: Noise scale of the entries.
+        centred: Whether rows and columns sum to zero, so that there is a dimension less of each.
     """
-    short, long = sorted(size - 1 for size in matrix.shape)
+    short, long = sorted(size - int(centred) for size in matrix.shape)
     if short < 1:
         return np.zeros_like(matrix)
     beta, scale = short / long, sigma * np.sqrt(long)

@@ -22,7 +22,7 @@ from sdv_slicedp.release import ColumnRelease, Level, Marginal
 from sdv_slicedp.slices import HistogramPlan, Pair
 
 if TYPE_CHECKING:
-    from sdv_slicedp.mechanism import Curator
+    from sdv_slicedp.curator import Curator
 
 
 MOST_LEVELS = 20
@@ -40,6 +40,12 @@ class Column:
 def threshold_delta(domains: Sequence[ColumnDomain], share: float) -> float:
     """Delta for category thresholds: ``share``, or 0 if every list of categories is public."""
     return share if any(_lacks_categories(domain) for domain in domains) else 0.0
+
+
+def discovery_slices(domains: Sequence[ColumnDomain]) -> int:
+    """Slices of the domain stage, a public number."""
+    stepless = sum(isinstance(d, NumericalDomain) and d.step is None for d in domains)
+    return stepless + sum(_lacks_bounds(d) or _lacks_categories(d) for d in domains)
 
 
 def _lacks_categories(domain: ColumnDomain) -> bool:
@@ -79,11 +85,10 @@ def discover(
     curator: Curator, domains: Sequence[ColumnDomain], mu_squared: float, threshold_delta: float
 ) -> list[Column]:
     """Domain stage: decimals, categories and bounds of what is not public."""
-    numbers = [d for d in domains if isinstance(d, NumericalDomain)]
-    stepless = [d for d in numbers if d.step is None]
-    boundless = [d.name for d in numbers if _lacks_bounds(d)]
+    stepless = [d for d in domains if isinstance(d, NumericalDomain) and d.step is None]
+    boundless = [d.name for d in domains if _lacks_bounds(d)]
     names = [d.name for d in domains if _lacks_categories(d)]
-    n_slices = len(stepless) + len(boundless) + len(names)
+    n_slices = discovery_slices(domains)
     if n_slices == 0:
         return [Column(domain) for domain in domains]
     sigma = equal_sigma(n_slices, mu_squared)
@@ -91,14 +96,11 @@ def discover(
     found = curator.categories(names, sigma, threshold_delta) if names else {}
     known: list[ColumnDomain] = []
     for domain in domains:
-        if isinstance(domain, CategoricalDomain):
-            values = found.get(domain.name)
-            known.append(
-                domain if values is None else replace(domain, categories=values, has_other=True)
-            )
-        else:
-            step = steps.get(domain.name)
-            known.append(domain if step is None else discovery.with_step(domain, step))
+        if isinstance(domain, CategoricalDomain) and domain.name in found:
+            domain = replace(domain, categories=found[domain.name], has_other=True)
+        elif isinstance(domain, NumericalDomain) and domain.name in steps:
+            domain = discovery.with_step(domain, steps[domain.name])
+        known.append(domain)
     return _discover_bounds(curator, known, boundless, sigma)
 
 

@@ -6,21 +6,27 @@ import operator
 import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from sdv._utils import check_synthesizer_version
-from sdv.errors import NotFittedError, RefitWarning
+from sdv.errors import NotFittedError, RefitWarning, SynthesizerInputError
 from sdv.metadata.metadata import Metadata
+from torch.nn import Module
 
 from sdv_slicedp import frames, options, validation
-from sdv_slicedp.accounting import NEIGHBORING_RELATION, validate_budget
+from sdv_slicedp.accounting import validate_budget
 from sdv_slicedp.domain import ColumnDomain
 from sdv_slicedp.history import FitHistory
 from sdv_slicedp.hooks import RowBlindSynthesizer, unwarned
+from sdv_slicedp.ledger import Ledger
 from sdv_slicedp.losses import LossValues
-from sdv_slicedp.mechanism import measure
+from sdv_slicedp.mechanism import measure, measure_projection
+from sdv_slicedp.models import Model
+from sdv_slicedp.progress import Callback
+from sdv_slicedp.projection_stages import ProjectionPlan, default_slices
 from sdv_slicedp.release import Release
 from sdv_slicedp.reports import FitRecord, PrivacyReport, privacy_report
 from sdv_slicedp.training import train
@@ -31,9 +37,10 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
 
     Formal guarantees:
         Each ``fit`` is (epsilon, delta)-differentially private for tables that differ by adding
-        or removing one row, in all that the synthesizer holds, saves, logs, warns of and samples.
-        Public are: column names, sdtypes, dtypes and keys, and the declared ranges of the columns
-        that ``public_domain`` attests. ``get_privacy_report`` says so in full.
+        or removing one row (``mechanism='histogram'``) or by replacing one (``'projection'``, where
+        the number of rows is public), in all that the synthesizer holds, saves, logs, warns of and
+        samples. Public are: column names, sdtypes, dtypes and keys, and the declared ranges of the
+        columns that ``public_domain`` attests. ``get_privacy_report`` says so in full.
 
     Args:
         metadata: SDV metadata of one table.
@@ -42,13 +49,25 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
         public_domain: ``True``, or a list of columns, to attest that their declared ranges,
             categories, decimals and nullability were not read from the data. What is not attested
             is ignored, and discovered with a share of the budget.
-        mechanism: ``'histogram'``.
+        mechanism: ``'histogram'``, noisy counts of one and two columns; or ``'projection'``, all
+            rows on random directions with noise, the method of arXiv 2410.19941.
+        directions: Of the projection: ``'orthonormal'`` or ``'sphere'``.
+        n_slices: Of the projection: number of directions; ``None`` for as many as coordinates.
         enforce_min_max_values: Keep samples inside the range of their column.
         enforce_rounding: Round samples to the decimals of their column.
         locales: Locales of generated personal data; ``['en_US']`` if ``None``.
+        generator: ``'mixture'``, ``'mlp'``, ``'residual_mlp'``, or a ``torch.nn.Module`` that maps
+            ``(batch, latent_dim)`` normal numbers to ``(batch, features)``.
         epochs: Training steps; ``None`` for the generator's own choice.
         n_components: Components of the mixture; ``None`` for the generator's own choice.
-        generator: ``'mixture'``.
+        batch_size: Latent numbers of a step, in rows; ``None`` for the generator's own choice.
+        learning_rate: First step of the training; ``None`` for the generator's own choice.
+        divergence: Of the training on projections: ``'jensen_shannon'``, ``'kl'``,
+            ``'reverse_kl'``, ``'chi2'``, ``'hellinger'`` or ``'total_variation'``.
+        estimator: Of the training on projections: ``'grid'``, or ``'samples'`` as in the paper.
+        slices_per_step: Of the training on projections: slices that a step sees.
+        patience: Stop when the loss has not fallen for so many epochs; ``None`` for never.
+        callback: Called with each epoch and its loss; training stops when it returns ``True``.
         random_state: Seed of the training. The noise does not depend on it: that always comes
             from the operating system.
         enable_gpu: Train on a GPU if there is one.
@@ -62,26 +81,44 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
         delta: float = 1e-6,
         public_domain: bool | Collection[str] = False,
         mechanism: str = 'histogram',
+        directions: str = 'orthonormal',
+        n_slices: int | None = None,
         enforce_min_max_values: bool = True,
         enforce_rounding: bool = True,
         locales: Sequence[str] | str | None = None,
+        generator: str | Module = 'mixture',
         epochs: int | None = None,
         n_components: int | None = None,
-        generator: str = 'mixture',
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        divergence: str = 'jensen_shannon',
+        estimator: str = 'grid',
+        slices_per_step: int = 128,
+        patience: int | None = None,
+        callback: Callback | None = None,
         random_state: int | None = None,
         enable_gpu: bool = True,
         verbose: bool = False,
     ) -> None:
         validate_budget(epsilon, delta)
-        options.check_mechanism(mechanism)
+        options.check_measurement(mechanism, directions, n_slices)
         locales = ['en_US'] if locales is None else locales
         super().__init__(metadata, public_domain, enforce_min_max_values, enforce_rounding, locales)
         self.epsilon = epsilon
         self.delta = delta
         self.mechanism = mechanism
+        self.directions = directions
+        self.n_slices = n_slices
         self.generator = generator
         self.epochs = epochs
         self.n_components = n_components
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.divergence = divergence
+        self.estimator = estimator
+        self.slices_per_step = slices_per_step
+        self.patience = patience
+        self.callback = callback
         self.random_state = random_state
         self.enable_gpu = enable_gpu
         self.verbose = verbose
@@ -114,6 +151,7 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
             delta=release.delta,
             public_domain=[name for name in release.public_columns if name in described],
             mechanism=release.mechanism,
+            **_directions_of(release),
             **parameters,
         )
         synthesizer._adopt(release)
@@ -155,20 +193,28 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
             processed = frames.plain_rows(processed, domains)
         self._spend(processed, domains)
 
-    def refit(self, **training: Any) -> None:
+    def refit(self, warm_start: bool = False, **training: Any) -> None:
         """Train again from the release: no data, no budget.
 
         Args:
-            training: New values of ``generator``, ``epochs``, ``n_components``, ``random_state``,
-                ``enable_gpu`` or ``verbose``; the others stay.
+            warm_start: Go on from the generator as it is, instead of from the beginning. It must
+                be of the same kind.
+            training: New values of any argument of the constructor from ``generator`` on; the
+                others stay.
 
         Raises:
             NotFittedError: If nothing has been measured yet.
+            SynthesizerInputError: If an option is not possible.
         """
         options.check_training(training)
         release = self.get_release()
         chosen = {**self._training_options(), **training}
-        self._train(release, chosen)
+        if warm_start and not _same_generator(self.generator, chosen['generator']):
+            raise SynthesizerInputError(
+                'warm_start=True goes on with the generator as it is; to train another one, set '
+                'warm_start=False.'
+            )
+        self._train(release, chosen, self._model if warm_start else None)
         self.__dict__.update(chosen)
 
     def get_release(self) -> Release:
@@ -200,22 +246,30 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
         ledger = self._history.begin(self._request())
         try:
             with unwarned():
-                self._release = measure(
-                    processed_data,
-                    self._domains(),
-                    epsilon=self.epsilon,
-                    delta=self.delta,
-                    ledger=ledger,
-                    public_columns=self._attested(),
-                )
+                self._release = self._measure(processed_data, ledger)
         finally:
             self._history.end(self._release)
+
+    def _measure(self, processed: pd.DataFrame, ledger: Ledger) -> Release:
+        mechanism = measure
+        if self.mechanism == 'projection':
+            plan = ProjectionPlan(self.directions, self.n_slices)
+            mechanism = partial(measure_projection, plan=plan)
+        return mechanism(
+            processed,
+            self._domains(),
+            epsilon=self.epsilon,
+            delta=self.delta,
+            ledger=ledger,
+            public_columns=self._attested(),
+        )
 
     def _spend(self, processed: pd.DataFrame, domains: Sequence[ColumnDomain]) -> None:
         if domains:
             self._fit(processed)
         else:
-            self._release = Release((), (), (), self.epsilon, self.delta)
+            relation = options.RELATIONS[self.mechanism]
+            self._release = Release((), (), (), self.epsilon, self.delta, self.mechanism, relation)
         self._data_processor.fit_domains(
             [column.domain for column in self.get_release().columns], self._data_processor.families
         )
@@ -239,7 +293,9 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
         self._data_processor.fit_domains(domains, families)
         self._train(release, self._training_options())
 
-    def _train(self, release: Release, training: dict[str, Any]) -> None:
+    def _train(
+        self, release: Release, training: dict[str, Any], start: Model | None = None
+    ) -> None:
         """Train a generator and mark the synthesizer as fitted."""
         if release.columns:
             self._model = train(
@@ -250,6 +306,8 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
                 seed=training['random_state'],
                 device=options.device(training['enable_gpu']),
                 verbose=training['verbose'],
+                plan=options.training_plan(training),
+                start=start,
             )
         self._history.complete()
         self._mark_as_fitted()
@@ -266,7 +324,7 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
             public_columns=self._attested(),
             all_columns=tuple(self._columns()),
             noisy_rows=None,
-            neighboring_relation=NEIGHBORING_RELATION,
+            neighboring_relation=options.RELATIONS[self.mechanism],
         )
 
     def _warn_of_spending(self) -> None:
@@ -278,3 +336,16 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
                 RefitWarning,
                 stacklevel=3,
             )
+
+
+def _directions_of(release: Release) -> dict[str, Any]:
+    """Arguments that would ask for such directions again."""
+    if release.projection is None:
+        return {}
+    d, m = release.projection.directions.shape
+    usual = m == default_slices(d, release.projection.n_rows)
+    return {'directions': release.projection.kind, 'n_slices': None if usual else m}
+
+
+def _same_generator(first: str | Module, second: str | Module) -> bool:
+    return first is second if isinstance(first, Module) else first == second

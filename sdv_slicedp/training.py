@@ -2,189 +2,286 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
-from tqdm import tqdm
+from torch import nn
 
-from sdv_slicedp import slices
+from sdv_slicedp import fitting, models, slices
+from sdv_slicedp.cells import CellMap, cell_map
 from sdv_slicedp.denoising import Target, denoise
 from sdv_slicedp.divergence import PairDivergence
-from sdv_slicedp.domain import CategoricalDomain
-from sdv_slicedp.generator import ColumnDecoder, MixtureModel
+from sdv_slicedp.generator import MixtureModel
+from sdv_slicedp.models import Model
+from sdv_slicedp.moments import Moments, denoised_target, moments
+from sdv_slicedp.networks import Components, headed
+from sdv_slicedp.neural import NeuralModel
+from sdv_slicedp.objectives import Objective, SlicedObjective
+from sdv_slicedp.progress import Callback, Progress
 from sdv_slicedp.release import ColumnRelease, Release
-
-Floats = npt.NDArray[np.float64]
-Tables = npt.NDArray[np.float32]
+from sdv_slicedp.sliced_training import SlicePlan, sliced_objective
 
 FEWEST_EPOCHS, MEDIUM_EPOCHS, MOST_EPOCHS = 300, 450, 1900
 """Bounds of :func:`enough_epochs`, and its value at ``MEDIUM_NOISE``."""
 MEDIUM_NOISE = 0.1
 """Total variation that noise brings to a typical pair, at which ``MEDIUM_EPOCHS`` are enough."""
-SMALL = 2 * 10**8
-"""Multiplications per matrix product below which training keeps to one thread."""
+PROJECTION_EPOCHS = 500
+"""Epochs of a mixture on a projection."""
+MOMENTS_SHARE = 0.4
+"""Share of them on the denoised moments, before those on slices."""
+SHRINKING_BATCH = 4096
+"""Latent numbers that stand for a network when laws are shrunk towards its own."""
+NETWORK_EPOCHS = 3
+"""Networks get so many times the epochs of a mixture."""
+RATES = {'pairs': 0.3, 'slices': 0.2, 'network': 2e-3}
+"""First steps: of a mixture on pairs and on slices, and of a network."""
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How a mixture of products is trained.
+    """How a generator is trained.
 
     Attributes:
-        epochs: Gradient steps, each of which sees all pairs; ``None`` for :func:`enough_epochs`.
-        n_components: Number N of components.
-        learning_rate: First step of Adam on the logits.
+        epochs: Gradient steps; ``None`` for :func:`enough_epochs`.
+        n_components: Number N of components of a mixture.
+        batch_size: Latent numbers of a step, in rows, of a network.
+        learning_rate: First step of Adam; ``None`` for the generator's own, ``RATES``.
         final_rate: Last step, as a share of the first; geometric in between.
         starting_scale: Spread of the first logits around the product of the one-column laws.
+        divergence: Of the projection mechanism: one of ``f_divergence.DIVERGENCES``.
+        estimator: Of the projection mechanism: ``grid`` or ``samples``.
+        n_training_slices: Of the projection mechanism: slices that training looks at.
+        slices_per_step: How many of them a step sees.
+        patience: Stop when the loss has not fallen for so many epochs; ``None`` for never.
+        callback: Called with each epoch and its loss; stops the training by ``True``.
     """
 
     epochs: int | None = None
     n_components: int = 1000
-    learning_rate: float = 0.3
+    batch_size: int = 1024
+    learning_rate: float | None = None
     final_rate: float = 0.01
     starting_scale: float = 0.5
+    divergence: str = 'jensen_shannon'
+    estimator: str = 'grid'
+    n_training_slices: int = 2048
+    slices_per_step: int = 128
+    patience: int | None = None
+    callback: Callback | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What a release asks of a generator.
+
+    Attributes:
+        columns: Columns on the cells that the generator chooses from.
+        target: Denoised laws of columns and pairs.
+        cells: Encoding of the cells; of the projection mechanism only.
+        estimates: Moments of the noisy records; of the projection mechanism only.
+    """
+
+    columns: tuple[ColumnRelease, ...]
+    target: Target
+    cells: CellMap | None = None
+    estimates: Moments | None = None
+
+    @property
+    def sizes(self) -> list[int]:
+        """Cells of each column."""
+        return [column.n_bins for column in self.columns]
 
 
 def train(
     release: Release,
     *,
-    generator: str = 'mixture',
+    generator: str | nn.Module = 'mixture',
     epochs: int | None = None,
     n_components: int | None = None,
     seed: int | None = None,
     device: str = 'cpu',
     verbose: bool = False,
     plan: TrainingPlan | None = None,
-) -> MixtureModel:
+    start: Model | None = None,
+) -> Model:
     """Train a generator on a release.
 
     Args:
         release: The release; the only input that depends on the private table.
-        generator: ``'mixture'``.
+        generator: ``'mixture'``, ``'mlp'``, ``'residual_mlp'``, or a module that maps latent
+            numbers ``(batch, latent_dim)`` to features ``(batch, anything)``; see `networks`.
         epochs: Overrides the plan's.
         n_components: Overrides the plan's.
-        seed: Seed of the starting point; ``None`` for a new one each time.
+        seed: Seed of the training; ``None`` for a new one each time.
         device: Torch device to train on.
         verbose: Show a progress bar.
         plan: The rest of the settings.
+        start: A model trained from the same release by the same generator, to go on from.
 
     Returns:
-        A model of plain arrays.
+        A model without devices: plain arrays, or a network on the CPU.
 
     Raises:
-        ValueError: If ``generator`` is unknown.
+        ValueError: If ``generator`` is unknown or does not fit ``start``.
+        TypeError: If a module does not keep to the protocol.
     """
-    if generator != 'mixture':
-        raise ValueError(f"generator must be 'mixture', got {generator!r}.")
     plan = plan or TrainingPlan()
     plan = replace(
         plan,
         epochs=plan.epochs if epochs is None else epochs,
         n_components=plan.n_components if n_components is None else n_components,
     )
-    if plan.epochs is None:
-        plan = replace(plan, epochs=enough_epochs(release))
-    if not release.marginals:
-        plan = replace(plan, starting_scale=0.0)  # nothing would bring the scatter back
-    target = denoise(release)
-    divergence = PairDivergence(target, torch.device(device))
-    logits = starting_point(divergence, plan, seed)
-    with _few_threads(logits):
-        losses = minimise(divergence, logits, plan, verbose=verbose)
-    probabilities = divergence.softmax(logits).cpu().numpy()
-    components = [part.T for part in np.split(probabilities, divergence.offsets[1:-1])]
-    return build_model(release, target, components, losses)
+    problem = posed(release)
+    progress = Progress(
+        plan.epochs or enough_epochs(release, generator), plan.patience, plan.callback, verbose
+    )
+    run = _Run(release, problem, plan, progress, torch.device(device), seed)
+    if generator == 'mixture':
+        return run.mixture(start)
+    if isinstance(generator, nn.Module) or generator in ('mlp', 'residual_mlp'):
+        return run.network(generator, start)
+    raise ValueError(
+        f"generator must be 'mixture', 'mlp', 'residual_mlp' or a module, got {generator!r}."
+    )
 
 
-def enough_epochs(release: Release) -> int:
+def posed(release: Release) -> Problem:
+    """The columns and laws that a generator is to fit."""
+    if release.projection is None:
+        return Problem(release.columns, denoise(release))
+    cells, estimates = cell_map(release), moments(release.projection)
+    return Problem(cells.columns, denoised_target(cells, estimates), cells, estimates)
+
+
+def enough_epochs(release: Release, generator: str | nn.Module = 'mixture') -> int:
     """Gradient steps that fit a release without fitting its noise, Eq. (15).
 
-    The less noise there is in a typical pair, the more detail is worth learning.
+    The less noise there is in a typical pair, the more detail is worth learning. On a projection,
+    noise is told from signal before the slices are looked at.
     """
+    times = 1 if generator == 'mixture' else NETWORK_EPOCHS
+    if release.projection is not None:
+        return times * PROJECTION_EPOCHS
     noise = slices.expected_noise(release)
     steps = MEDIUM_EPOCHS * float(np.sqrt(MEDIUM_NOISE / max(noise, 1e-9)))
-    return round(min(max(steps, FEWEST_EPOCHS), MOST_EPOCHS))
+    return times * round(min(max(steps, FEWEST_EPOCHS), MOST_EPOCHS))
 
 
-@contextmanager
-def _few_threads(logits: torch.Tensor) -> Iterator[None]:
-    """One thread for small problems: there, more threads wait longer than they compute."""
-    before = torch.get_num_threads()
-    if logits.numel() * len(logits) < SMALL:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """One training."""
 
+    release: Release
+    problem: Problem
+    plan: TrainingPlan
+    progress: Progress
+    device: torch.device
+    seed: int | None
 
-def starting_point(
-    divergence: PairDivergence, plan: TrainingPlan, seed: int | None
-) -> torch.Tensor:
-    """Logits of shape ``(T, N)`` near the product of the one-column laws."""
-    stream = torch.Generator(device='cpu')
-    if seed is None:
-        stream.seed()
-    else:
-        stream.manual_seed(seed)
-    noise = torch.randn(len(divergence.law), plan.n_components, generator=stream)
-    product = torch.log(divergence.law.clamp_min(1e-6))
-    return product[:, None] + plan.starting_scale * noise.to(divergence.law.device)
+    def mixture(self, start: Model | None) -> Model:
+        """Train a mixture of products: on pairs, then on the slices of a projection."""
+        columns, target = self.problem.columns, self.problem.target
+        divergence = PairDivergence(target, self.device)
+        if start is None:
+            # Without pairs, nothing would bring the scatter back.
+            scale = self.plan.starting_scale if len(target.pairs) else 0.0
+            logits = fitting.starting_point(
+                divergence.law, self.plan.n_components, scale, self.seed
+            )
+        elif isinstance(start, MixtureModel):
+            logits = models.mixture_logits(columns, target, start).to(self.device)
+        else:
+            raise ValueError("generator='mixture' cannot go on from a network; train it anew.")
+        losses = self._mixture_on_pairs(divergence, logits, start)
+        if self.problem.cells is not None:
+            network = Components(logits.T.contiguous())
+            losses = self._on_slices(network, 'slices', losses)
+            logits = network.logits.detach().T
+        laws = divergence.softmax(logits).cpu().numpy()
+        components = [part.T for part in np.split(laws, divergence.offsets[1:-1])]
+        return models.mixture_model(columns, target, components, losses)
 
+    def network(self, generator: str | nn.Module, start: Model | None) -> Model:
+        """Train a network: on pairs, then on the slices of a projection."""
+        columns, target = self.problem.columns, self.problem.target
+        divergence = PairDivergence(target, self.device)
+        if start is None:
+            network: nn.Module = headed(
+                generator, torch.log(divergence.law.cpu().clamp_min(1e-6)), self.seed
+            )
+        elif isinstance(start, NeuralModel):
+            network = models.network_of(start)
+        else:
+            raise ValueError('A network cannot go on from a mixture; train it anew.')
+        network = network.to(self.device)
+        losses = pd.DataFrame()
+        if self.problem.cells is None or start is None:
+            progress = self._first()
+            self._minimise(network, divergence.loss, 'network', progress)
+            losses = progress.losses
+        if self.problem.cells is not None:
+            losses = self._on_slices(network, 'network', losses)
+        return models.neural_model(columns, target, network, losses)
 
-def minimise(
-    divergence: PairDivergence, logits: torch.Tensor, plan: TrainingPlan, *, verbose: bool
-) -> pd.DataFrame:
-    """Adam (Kingma and Ba, arXiv 1412.6980v9) on the logits, in place; the loss of each epoch."""
-    mean, square = torch.zeros_like(logits), torch.zeros_like(logits)
-    losses = []
-    epochs = plan.epochs or 0
-    for epoch in tqdm(range(epochs), disable=not verbose, desc='Training'):
-        loss, gradient = divergence.loss_and_gradient(logits)
-        mean.lerp_(gradient, 0.1)
-        square.lerp_(gradient.square_(), 0.01)
-        rate = plan.learning_rate * plan.final_rate ** (epoch / epochs)
-        spread = square.div(1 - 0.99 ** (epoch + 1)).sqrt_().add_(1e-12)
-        logits.addcdiv_(mean, spread, value=-rate / (1 - 0.9 ** (epoch + 1)))
-        losses.append(float(loss))
-    return pd.DataFrame({'Epoch': np.arange(epochs), 'Loss': np.array(losses, dtype=np.float64)})
+    def _first(self) -> Progress:
+        """The epochs on pairs: all, or those on the moments of a projection."""
+        if self.problem.cells is None:
+            return self.progress
+        return self.progress.part(max(round(MOMENTS_SHARE * self.progress.epochs), 1))
 
+    def _mixture_on_pairs(
+        self, divergence: PairDivergence, logits: torch.Tensor, start: Model | None
+    ) -> pd.DataFrame:
+        if self.problem.cells is not None and start is not None:
+            return pd.DataFrame()
+        progress = self._first()
+        fitting.minimise_pairs(divergence, logits, self._rates('pairs'), progress)
+        return progress.losses
 
-def build_model(
-    release: Release, target: Target, components: list[Tables], losses: pd.DataFrame
-) -> MixtureModel:
-    """The model without the remainder cells, which have no value to show.
+    def _on_slices(self, network: nn.Module, kind: str, before: pd.DataFrame) -> pd.DataFrame:
+        """The epochs on slices, unless noise explains all that they show beyond the moments."""
+        objective = self._objective()
+        stream = fitting.random_stream(self.seed, self.device)
+        laws = fitting.sample_laws(network, self.problem.sizes, SHRINKING_BATCH, stream)
+        if not objective.shrink_towards(laws):
+            return before
+        progress = self.progress.part(max(self.progress.epochs - len(before), 1))
+        self._minimise(network, objective, kind, progress)
+        after = progress.losses
+        return after.assign(Epoch=after['Epoch'] + len(before))
 
-    A component's mass there goes to the column's other cells by their law.
-    """
-    shown = [
-        _visible(column, table, law)
-        for column, table, law in zip(release.columns, components, target.fine_laws, strict=True)
-    ]
-    return MixtureModel([table for table, _ in shown], [decoder for _, decoder in shown], losses)
+    def _minimise(
+        self, network: nn.Module, objective: Objective, kind: str, progress: Progress
+    ) -> None:
+        fitting.minimise_network(
+            network,
+            self.problem.sizes,
+            objective,
+            self.plan.batch_size,
+            self._rates(kind),
+            fitting.random_stream(self.seed, self.device),
+            progress,
+        )
 
+    def _objective(self) -> SlicedObjective:
+        projection, cells, estimates = (
+            self.release.projection,
+            self.problem.cells,
+            self.problem.estimates,
+        )
+        if projection is None or cells is None or estimates is None:
+            raise ValueError('A release of histograms has no slices to train on.')
+        plan = SlicePlan(
+            self.plan.divergence,
+            self.plan.estimator,
+            self.plan.n_training_slices,
+            self.plan.slices_per_step,
+            self.seed,
+        )
+        return sliced_objective(projection, cells, estimates, plan, self.device)
 
-def _visible(column: ColumnRelease, table: Tables, law: Floats) -> tuple[Tables, ColumnDecoder]:
-    domain, bins = column.domain, column.bins
-    shown = np.ones(len(bins), dtype=bool)
-    if isinstance(domain, CategoricalDomain) and domain.has_other and len(bins) > 1:
-        shown[-1] = False
-    kept = np.unique(bins[shown])
-    number = np.full(column.n_bins, -1, dtype=np.int64)
-    number[kept] = np.arange(len(kept))
-    order = np.argsort(bins[shown], kind='stable')
-    visible = np.bincount(bins, law, column.n_bins)[kept]
-    hidden = np.maximum(1.0 - table[:, kept].sum(axis=1, keepdims=True), 0.0)
-    decoder = ColumnDecoder(
-        domain,
-        column.fine_lower[shown][order],
-        column.fine_upper[shown][order],
-        number[bins[shown][order]],
-        law[shown][order],
-    )
-    table = table[:, kept] + hidden * (visible / visible.sum()) + 1e-12
-    return (table / table.sum(axis=1, keepdims=True)).astype(np.float32), decoder
+    def _rates(self, kind: str) -> tuple[float, float]:
+        first = self.plan.learning_rate or RATES[kind]
+        return first, first * self.plan.final_rate

@@ -3,14 +3,25 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
-from sdv_slicedp import noise
-from sdv_slicedp.accounting import Ledger, LedgerEntry, epsilon_spent, gaussian_epsilon
+from sdv_slicedp import embedding, noise, projection_stages
+from sdv_slicedp.accounting import (
+    REPLACE_ONE,
+    Ledger,
+    LedgerEntry,
+    epsilon_spent,
+    gaussian_epsilon,
+)
+from sdv_slicedp.curator import Curator
 from sdv_slicedp.denoising import denoise
 from sdv_slicedp.domain import CategoricalDomain, NumericalDomain
 from sdv_slicedp.errors import DomainError, PrivacyError
 from sdv_slicedp.grid import Cells
-from sdv_slicedp.mechanism import Curator, measure
+from sdv_slicedp.ledger import DIRECTIONS
+from sdv_slicedp.mechanism import measure, measure_projection
+from sdv_slicedp.projection_privacy import calibrate_projection
+from sdv_slicedp.projection_stages import ProjectionPlan
 from sdv_slicedp.release import ColumnRelease, Level, Release
 
 pytestmark = pytest.mark.filterwarnings('error')
@@ -359,3 +370,221 @@ def test_large_budgets_on_few_columns_are_kept(epsilon):
     release = measure(frame, domains, epsilon=epsilon, delta=DELTA, ledger=Ledger())
 
     assert epsilon_spent(release.ledger, DELTA) <= epsilon
+
+
+def projected(frame, domains, epsilon: float = 1.0, **options) -> Release:
+    ledger = Ledger()
+    release = measure_projection(
+        frame, domains, epsilon=epsilon, delta=DELTA, ledger=ledger, **options
+    )
+    assert release.ledger == ledger.entries
+    return release
+
+
+def mixed(kinds, n_rows: int, *, n_declared: int, seed: int = 0):
+    frame, known = make(kinds, n_rows, seed=seed)
+    _, unknown = make(kinds, n_rows, declared=False, seed=seed)
+    return frame, [*known[:n_declared], *unknown[n_declared:]]
+
+
+@pytest.mark.parametrize('kind', DIRECTIONS)
+@pytest.mark.parametrize('n_slices', [None, 1, 5, 60])
+@pytest.mark.parametrize('n_declared', [0, 2, 5])
+def test_projections_cost_no_more_than_the_budget(kind, n_slices, n_declared):
+    kinds = ['number', 'word', 'money', 'flag', 'day']
+    frame, domains = mixed(kinds, 400, n_declared=n_declared)
+
+    release = projected(frame, domains, 3.0, plan=ProjectionPlan(kind, n_slices))
+
+    entries = release.ledger
+    assert epsilon_spent(entries, DELTA, REPLACE_ONE) <= 3.0
+    assert {entry.stage for entry in entries[:-1]} <= {'domain'}
+    assert (len(entries) > 1) == (n_declared < 5)
+    assert (entries[-1].stage, entries[-1].directions) == ('projection', kind)
+    assert epsilon_spent(entries, DELTA, REPLACE_ONE) > (2.99 if n_declared == 5 else 1.5)
+    assert release.projection.values.shape == (400, n_slices or entries[-1].dimension)
+    assert release.noisy_rows == 400
+    assert (release.mechanism, release.neighboring_relation) == ('projection', REPLACE_ONE)
+    assert entries[-1].sensitivity == embedding.sensitivity(release.blocks)
+    assert not release.marginals
+    assert all(column.domain.is_complete for column in release.columns)
+
+
+@settings(max_examples=15)
+@given(
+    st.lists(st.sampled_from(KINDS[:6]), max_size=3).map(lambda kinds: ['flag', *kinds]),
+    st.sampled_from([0, 1, 2, 200]),
+    st.floats(0.1, 10),
+    st.integers(0, 4),
+    seeds,
+)
+def test_no_projected_table_costs_more_than_the_budget(kinds, n_rows, epsilon, n_declared, seed):
+    frame, domains = mixed(kinds, n_rows, n_declared=n_declared, seed=seed)
+
+    release = projected(frame, domains, epsilon)
+
+    assert epsilon_spent(release.ledger, DELTA, REPLACE_ONE) <= epsilon
+    assert release.projection.n_rows == n_rows
+
+
+def test_a_range_that_is_found_to_be_empty_leaves_nothing_to_project(monkeypatch):
+    """What was spent to find out is in the ledger. Entropy is all zeros here, and so is noise."""
+    monkeypatch.setattr('os.urandom', bytes)
+    frame, domains = make(['number'], 0, declared=False)
+    ledger = Ledger()
+
+    with pytest.raises(PrivacyError, match='nothing to do'):
+        measure_projection(frame, domains, epsilon=1.0, delta=DELTA, ledger=ledger)
+
+    assert {entry.stage for entry in ledger.entries} == {'domain'}
+
+
+@pytest.mark.parametrize('kind', DIRECTIONS)
+def test_projections_are_those_of_the_rows_with_the_stated_noise(kind):
+    """Of identical rows, so that their order does not matter. Level: 1e-6, power above 0.999."""
+    frame, domains = make(['number', 'word', 'flag'], 1)
+    frame = frame.iloc[[0] * 2000].reset_index(drop=True)
+
+    release = projected(frame, domains, plan=ProjectionPlan(kind, 10))
+
+    projection, blocks = release.projection, release.blocks
+    curator = Curator(frame, Ledger())
+    positions = [curator._positions(block.domain)[:1] for block in blocks]
+    exact = embedding.project(blocks, positions, projection.directions)[0] * 2.0**-42
+    scaled = (projection.values * projection.pitch - exact) / projection.sigma
+    total = float((scaled**2).sum())
+    assert 1e-6 < 2 * min(stats.chi2.cdf(total, scaled.size), stats.chi2.sf(total, scaled.size))
+    for slice_noise in scaled.T:
+        assert abs(slice_noise.mean()) < 5.5 / np.sqrt(len(scaled))
+    wrong = total * 1.1**2
+    assert stats.chi2.sf(wrong, scaled.size) < 1e-6
+
+
+def test_noises_of_a_projection_are_independent():
+    """Between slices, and between rows. Level: 5.5 standard errors, below 1e-5 together."""
+    frame, domains = make(['word'], 3000)
+    frame.loc[:] = 'a'
+
+    values = projected(frame, domains).projection.values.astype(np.float64)
+
+    values -= values.mean(0)
+    correlations = np.corrcoef(values, rowvar=False)[np.triu_indices(values.shape[1], 1)]
+    shifted = [np.corrcoef(v[1:], v[:-1])[0, 1] for v in values.T]
+    assert np.abs([*correlations, *shifted]).max() < 5.5 / np.sqrt(len(values))
+
+
+def test_rows_are_released_in_chunks_of_any_size(monkeypatch):
+    monkeypatch.setattr('sdv_slicedp.curator._CHUNK', 10)
+    frame, domains = make(['word', 'flag'], 57)
+
+    values = projected(frame, domains, 50.0).projection.values
+
+    # No row is left without noise or without content: none is zero, no two are the same.
+    assert len(np.unique(values, axis=0)) == 57
+    assert np.all(values.any(axis=1))
+
+
+@pytest.mark.parametrize('n_declared', [0, 1, 2])
+def test_the_ledger_is_written_before_the_rows_are_projected(n_declared):
+    """The table notes how long the ledger was when a column was read."""
+    frame, domains = mixed(['number', 'word'], 50, n_declared=n_declared)
+    ledger = Ledger()
+
+    class Reading(pd.DataFrame):
+        def __getitem__(self, name):
+            read_at.append(len(ledger.entries))
+            return super().__getitem__(name)
+
+    read_at: list[int] = []
+    measure_projection(Reading(frame), domains, epsilon=1.0, delta=DELTA, ledger=ledger)
+
+    assert min(read_at) == 1
+    assert max(read_at) == len(ledger.entries)
+
+
+def test_a_curator_without_rows_has_recorded_the_projection():
+    laid_out = embedding.blocks([CategoricalDomain('w', 'categorical', ('a', 'b'), False)])
+    entry = calibrate_projection('sphere', 2, 3, embedding.sensitivity(laid_out), 1.0, DELTA)
+    ledger = Ledger()
+
+    with pytest.raises(KeyError):
+        Curator(pd.DataFrame(), ledger).project(laid_out, entry)
+    assert ledger.entries == (entry,)
+
+
+@pytest.mark.parametrize(
+    'budget', [(0.0, DELTA), (np.nan, DELTA), (np.inf, DELTA), (1.0, 0.0), (1.0, 1.0), (1.0, 1.05)]
+)
+@pytest.mark.parametrize('declared', [True, False])
+@pytest.mark.parametrize('run', [measure, measure_projection])
+def test_budgets_that_are_none_are_refused_before_any_entry(run, declared, budget):
+    frame, domains = make(['word', 'flag', 'number'], 50, declared=declared)
+    ledger = Ledger()
+
+    with pytest.raises(ValueError, match=r'epsilon|delta'):
+        run(frame, domains, epsilon=budget[0], delta=budget[1], ledger=ledger)
+
+    assert ledger.entries == ()
+
+
+@pytest.mark.parametrize('declared', [True, False])
+@pytest.mark.parametrize(('epsilon', 'delta'), [(1e-7, 1e-10), (1e-9, 1e-6)])
+def test_budgets_below_the_noise_of_a_projection_are_refused_before_any_entry(
+    epsilon, delta, declared
+):
+    frame, domains = make(['word', 'flag', 'number'], 50, declared=declared)
+    ledger = Ledger()
+
+    with pytest.raises(PrivacyError, match='epsilon'):
+        measure_projection(frame, domains, epsilon=epsilon, delta=delta, ledger=ledger)
+
+    assert ledger.entries == ()
+
+
+@pytest.mark.parametrize('declared', [True, False])
+def test_more_slices_than_rows_allow_are_refused_before_any_entry(declared):
+    frame, domains = make(['word', 'flag'], 50, declared=declared)
+    ledger = Ledger()
+    plan = ProjectionPlan(n_slices=projection_stages.MOST_VALUES // 50 + 1)
+
+    with pytest.raises(ValueError, match='n_slices must be at most'):
+        measure_projection(frame, domains, epsilon=1.0, delta=DELTA, ledger=ledger, plan=plan)
+
+    assert ledger.entries == ()
+
+
+def test_columns_without_any_cell_are_not_projected():
+    nothing = CategoricalDomain('nothing', 'categorical', (), False)
+    frame = pd.DataFrame({'nothing': [None, None]}, dtype=object)
+    ledger = Ledger()
+
+    with pytest.raises(DomainError, match='nothing'):
+        measure_projection(frame, [nothing], epsilon=1.0, delta=DELTA, ledger=ledger)
+    with pytest.raises(PrivacyError, match='nothing to do'):
+        measure_projection(frame, [], epsilon=1.0, delta=DELTA, ledger=ledger)
+
+    assert ledger.entries == ()
+
+
+def test_a_rare_category_is_not_in_a_projection_either():
+    cells = pd.Series(['common'] * 2000 + ['secret'], dtype=object)
+    unknown = CategoricalDomain('c', 'categorical', None, True)
+
+    release = projected(pd.DataFrame({'c': cells}), [unknown])
+
+    assert release.columns[0].domain.categories == ('common',)
+    assert release.columns[0].domain.has_other
+
+
+def test_discovered_ranges_clip_the_projected_numbers():
+    """One outlier: outside of the range that is found; its row is as long as any other."""
+    rng = np.random.default_rng(0)
+    values = np.append(rng.integers(0, 100, 4000), 10**9).astype(np.float64)
+    unknown = NumericalDomain('x', 'numerical', None, None, None, False)
+
+    release = projected(pd.DataFrame({'x': values}), [unknown], 20.0)
+
+    assert release.columns[0].domain.upper < 1000
+    reach = np.abs(release.projection.values * release.projection.pitch).max()
+    # False alarms: 8 noise scales, below 1e-10.
+    assert reach < 1 + 8 * release.projection.sigma

@@ -230,3 +230,87 @@ def test_sampling_error_grows_with_draws_and_refuses_negative_ones():
     assert noise.sampling_error(3.0, 20) == pytest.approx(20 * noise.sampling_error(3.0, 1))
     with pytest.raises(ValueError, match='draws'):
         noise.sampling_error(3.0, -1)
+
+
+def test_normals_follow_their_law_and_a_wrong_scale_is_rejected():
+    draws = noise.normals((DRAWS // 4, 4)).ravel()
+
+    assert stats.kstest(draws, stats.norm.cdf).pvalue > FALSE_ALARM
+    assert stats.kstest(draws, stats.norm(0, 1.05).cdf).pvalue < FALSE_ALARM
+    assert stats.kstest(draws, stats.norm(0.05, 1).cdf).pvalue < FALSE_ALARM
+    # Tails beyond 3, where the test above has little power.
+    beyond = int((np.abs(draws) > 3).sum())
+    assert stats.binomtest(beyond, DRAWS, 2 * stats.norm.sf(3)).pvalue > FALSE_ALARM
+
+
+def test_normals_next_to_each_other_are_independent():
+    first, second = noise.normals((2, DRAWS))
+
+    correlation = np.corrcoef(first, second)[0, 1] * math.sqrt(DRAWS)
+    assert 2 * stats.norm.sf(abs(correlation)) > FALSE_ALARM
+    assert noise.normals((0, 3)).shape == (0, 3)
+    assert noise.normals((2, 3, 4)).shape == (2, 3, 4)
+
+
+@pytest.mark.parametrize('byte', [b'\x00', b'\xff', b'\x80', b'\x7f'])
+def test_normals_are_finite_whatever_the_system_answers(monkeypatch, byte):
+    monkeypatch.setattr('os.urandom', lambda size: byte * size)
+
+    draws = noise.normals((2, 3))
+
+    assert np.isfinite(draws).all()
+    assert 0 < np.abs(draws).max() < 9
+
+
+def order_level(orders: list[list[int]]) -> float:
+    """P-value of the chi-square test that all orders of four things are equally likely."""
+    _, counts = np.unique(np.array(orders) @ [64, 16, 4, 1], return_counts=True)
+    return float(stats.chisquare(np.append(counts, [0] * (24 - len(counts)))).pvalue)
+
+
+def test_random_orders_are_uniform_and_a_biased_one_is_rejected():
+    draws = 12_000
+    rng = np.random.default_rng(0)
+    # The twin: keys of three bits, so that ties leave things where they were.
+    wrong = [np.argsort(rng.integers(0, 8, 4), kind='stable') for _ in range(draws)]
+
+    assert order_level([noise.random_order(4).tolist() for _ in range(draws)]) > FALSE_ALARM
+    assert order_level(wrong) < FALSE_ALARM
+
+
+@pytest.mark.parametrize('size', [0, 1, 2, 1000])
+def test_random_orders_have_everything_once(size):
+    order = noise.random_order(size)
+
+    assert order.dtype == np.int64
+    assert sorted(order.tolist()) == list(range(size))
+
+
+def test_random_orders_and_normals_have_no_seed():
+    # Equal by chance with a probability far below 1e-100.
+    def seeded() -> tuple[list[int], list[float]]:
+        np.random.seed(0)  # noqa: NPY002
+        random.seed(0)
+        torch.manual_seed(0)
+        return noise.random_order(100).tolist(), noise.normals((100,)).tolist()
+
+    first, second = seeded(), seeded()
+    assert first[0] != second[0]
+    assert first[1] != second[1]
+
+
+def test_ties_of_the_first_key_are_decided_by_the_second(monkeypatch):
+    """A sort that left ties in place would show the order of the rows."""
+    keys = [np.zeros(50, dtype=np.uint64), np.arange(50, 0, -1).astype(np.uint64)]
+    monkeypatch.setattr(noise, '_entropy', lambda size: keys.pop())
+
+    assert noise.random_order(50).tolist() == list(range(49, -1, -1))
+
+
+@pytest.mark.parametrize('sigma', [0.5, 3.0, 300.0])
+def test_no_draw_is_larger_than_the_largest(sigma, monkeypatch):
+    largest = noise.largest_draw(sigma)
+    assert np.abs(noise.discrete_gaussian(DRAWS, sigma)).max() <= largest
+    monkeypatch.setattr('os.urandom', lambda size: b'\xff' * size)
+
+    assert np.all(noise.discrete_gaussian(3, sigma) <= -0.6 * largest)

@@ -4,6 +4,7 @@ import json
 import math
 import pickle
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sdv_slicedp import release_file
+from sdv_slicedp import embedding, release_file
+from sdv_slicedp.accounting import REPLACE_ONE
+from sdv_slicedp.directions import draw_directions
 from sdv_slicedp.domain import MAX_UNITS, MISSING, CategoricalDomain, NumericalDomain
 from sdv_slicedp.errors import ReleaseFormatError
-from sdv_slicedp.ledger import LedgerEntry
+from sdv_slicedp.ledger import DIRECTIONS, LedgerEntry, ProjectionEntry
+from sdv_slicedp.projection import Projection
 from sdv_slicedp.release import ColumnRelease, Level, Marginal, Release
 
 quick = settings(
@@ -110,6 +114,63 @@ def releases(draw):
     )
 
 
+@st.composite
+def projection_releases(draw):
+    """Releases of the projection mechanism, before or after any discovery."""
+    columns = tuple(
+        draw(column_releases(name))
+        for name in draw(st.lists(names, min_size=1, max_size=3, unique=True))
+    )
+    d = embedding.dimension(embedding.blocks([column.domain for column in columns]))
+    if not d:
+        word = CategoricalDomain(columns[0].domain.name, 'categorical', ('a', 'b'), True)
+        columns, d = (replace(columns[0], domain=word), *columns[1:]), d + 3
+    kind, m, n = draw(st.sampled_from(DIRECTIONS)), draw(st.integers(1, 5)), draw(st.integers(0, 3))
+    values = draw(st.lists(counts, min_size=n * m, max_size=n * m))
+    pitch, scale = draw(st.integers(1, 2**40)) * 2.0**-42, draw(st.sampled_from([4096.0, 8192.0]))
+    sigma = pitch * scale
+    projection = Projection(
+        kind, draw_directions(kind, d, m), vector(values).reshape(n, m), pitch, sigma
+    )
+    entry = ProjectionEntry('projection', 'text', kind, d, m, 1.5, 0.25, sigma, scale, 1e-9)
+    return Release(
+        columns=columns,
+        marginals=(),
+        ledger=(*draw(st.lists(entries, max_size=2)), entry),
+        epsilon=draw(st.floats(0.01, 100)),
+        delta=draw(st.floats(1e-12, 0.5)),
+        mechanism='projection',
+        neighboring_relation=REPLACE_ONE,
+        public_columns=tuple(draw(st.lists(names, max_size=2))),
+        projection=projection,
+    )
+
+
+def projection_example(**changes) -> Release:
+    """Three coordinates of a word and two of a number, on two directions; three rows."""
+    columns = example().columns
+    bare = tuple(replace(column, levels=()) for column in columns)
+    directions = np.eye(5, 2, dtype=np.int64) * 2**22
+    sigma, scale = 2.0**-10 * 4096, 4096.0
+    values = vector([[1, 2], [-3, 2**40], [5, 6]])
+    parts = {
+        'columns': bare,
+        'marginals': (),
+        'ledger': (
+            LedgerEntry('domain', 'steps', 1, 2.0, 1),
+            ProjectionEntry(
+                'projection', 'text', 'orthonormal', 5, 2, 2.0, 0.01, sigma, scale, 1e-9
+            ),
+        ),
+        'epsilon': 1,
+        'delta': 1e-6,
+        'mechanism': 'projection',
+        'neighboring_relation': REPLACE_ONE,
+        'projection': Projection('orthonormal', directions, values, 2.0**-10, sigma),
+    }
+    return Release(**{**parts, **changes})
+
+
 def example() -> Release:
     codes, fine = vector([0, 1, 2]), vector([MISSING, 0, 7])
     domain = CategoricalDomain('colour', 'categorical', ('red', True), True)
@@ -162,7 +223,7 @@ def npy(array: np.ndarray) -> bytes:
 
 
 @quick
-@given(releases())
+@given(releases() | projection_releases())
 def test_round_trip(tmp_path, release):
     path = tmp_path / 'random.release'
 
@@ -177,7 +238,7 @@ def test_round_trip(tmp_path, release):
 
 
 @quick
-@given(releases())
+@given(releases() | projection_releases())
 def test_copies_and_unpickled_releases_are_equal_and_immutable(release):
     for twin in (copy.deepcopy(release), pickle.loads(pickle.dumps(release))):
         assert twin == release
@@ -189,6 +250,8 @@ def arrays_of(release: Release) -> list[np.ndarray]:
     for column in release.columns:
         arrays += [column.fine_lower, column.fine_upper, column.bins]
         arrays += [a for level in column.levels for a in (level.lower, level.upper, level.counts)]
+    if release.projection is not None:
+        arrays += [release.projection.directions, release.projection.values]
     return arrays
 
 
@@ -197,7 +260,7 @@ def test_arrays_cannot_be_changed(saved):
     level = Level(counts, counts, counts, 1.0)
     counts[0] = -5
     assert level.counts.tolist() == [0, 1, 2]
-    for release in (example(), Release.load(saved)):
+    for release in (example(), projection_example(), Release.load(saved)):
         for array in arrays_of(release):
             with pytest.raises(ValueError, match='read-only'):
                 array[...] = 0
@@ -303,7 +366,10 @@ def test_flipped_bytes_are_noticed_unless_they_do_not_matter(tmp_path, data):
     assert loaded == example()  # a time stamp or an attribute of the archive
 
 
-def test_flipped_content_is_refused(saved):
+@pytest.mark.parametrize('make', [example, projection_example])
+def test_flipped_content_is_refused(saved, make):
+    """Or the content is the same: bits that pad the end of a member mean nothing."""
+    make().save(saved)
     content = saved.read_bytes()
     with zipfile.ZipFile(saved) as archive:
         for member in archive.infolist():
@@ -312,8 +378,11 @@ def test_flipped_content_is_refused(saved):
                 flipped = bytearray(content)
                 flipped[position] ^= 0x10
                 saved.write_bytes(flipped)
-                with pytest.raises(ReleaseFormatError):
-                    Release.load(saved)
+                try:
+                    loaded = Release.load(saved)
+                except ReleaseFormatError:
+                    continue
+                assert loaded == make()
 
 
 @pytest.mark.parametrize('content', [b'', b'PK\x03\x04', b'a,b\n1,2\n', b'\x80\x04K\x01.'])
@@ -345,7 +414,9 @@ def test_a_missing_file_is_a_missing_file(tmp_path):
         Release.load(tmp_path / 'nothing')
 
 
-@pytest.mark.parametrize('name', sorted(f'{name}.npy' for name in release_file.ARRAYS))
+@pytest.mark.parametrize(
+    'name', sorted(f'{n}.npy' for n in (*release_file.ARRAYS, *release_file.PROJECTION_ARRAYS))
+)
 def test_missing_members_are_refused(saved, name):
     rewrite(saved, lambda members: members.pop(name))
 
@@ -433,12 +504,65 @@ def test_releases_too_large_for_a_file_are_refused(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize('version', [0, 2, '1', 1.0, True, None])
+VERSION_1 = 1
+
+
+@pytest.mark.parametrize('version', [0, VERSION_1, 3, '2', 2.0, True, None])
 def test_other_versions_are_refused(saved, version):
+    """Version 1 has no projections, so what is in this file is something else besides."""
     edit_manifest(saved, lambda manifest: manifest.update(version=version))
 
-    with pytest.raises(ReleaseFormatError, match='version'):
+    with pytest.raises(
+        ReleaseFormatError, match='something else' if version is VERSION_1 else 'version'
+    ):
         Release.load(saved)
+
+
+def as_version_1(path: Path) -> None:
+    """What the first version wrote: no arrays of projections, and no record of one."""
+
+    def change(members):
+        for name in ('directions.npy', 'projections.npy'):
+            del members[name]
+        manifest = json.loads(members['manifest.json'])
+        del manifest['projection']
+        manifest['version'] = 1
+        members['manifest.json'] = json.dumps(manifest).encode()
+
+    rewrite(path, change)
+
+
+@quick
+@given(releases())
+def test_files_of_version_1_are_read_and_become_version_2(tmp_path, release):
+    path = tmp_path / 'old.release'
+    release.save(path)
+    as_version_1(path)
+    old = path.read_bytes()
+
+    loaded = Release.load(path)
+    loaded.save(path)
+
+    assert loaded == release and loaded.projection is None
+    assert path.read_bytes() != old
+    assert Release.load(path) == release
+
+
+@pytest.mark.parametrize('make', [example, projection_example])
+def test_half_a_version_is_refused(saved, make):
+    """The layout of one version under the number of the other."""
+    make().save(saved)
+    content = saved.read_bytes()
+    as_version_1(saved)
+    edit_manifest(saved, lambda manifest: manifest.update(version=2))
+    with pytest.raises(ReleaseFormatError, match='lacks'):
+        Release.load(saved)
+    saved.write_bytes(content)
+    as_version_1(saved)
+    edit_manifest(saved, lambda manifest: manifest.update(projection=None))
+    if make is projection_example:
+        with pytest.raises(ReleaseFormatError, match='projection'):
+            Release.load(saved)
 
 
 BAD = [math.nan, math.inf, -1, 0, '1', None, True, [], {}, 10**30]
@@ -571,3 +695,175 @@ def test_parts_that_do_not_fit_together_are_refused():
             Marginal(axes, pair.counts, 1.0)
     with pytest.raises(ValueError, match='epsilon'):
         Release(columns, (), (), math.nan, 1e-6)
+
+
+def test_projection_releases_have_public_numbers_of_rows():
+    release = projection_example()
+
+    assert release.noisy_rows == 3
+    assert [(b.start, b.stop) for b in release.blocks] == [(0, 3), (3, 5)]
+    summary = release.summary()
+    assert json.loads(json.dumps(summary)) == summary
+    assert (summary['rows'], summary['dimension'], summary['slices']) == (3, 5, 2)
+
+
+def test_projection_releases_differ_by_their_projection():
+    same, other = projection_example(), projection_example()
+    values = other.projection.values + (np.arange(6).reshape(3, 2) == 4)
+    moved = replace(other, projection=replace(other.projection, values=values))
+
+    assert same == other != moved
+    assert same != example()
+
+
+PLACES = [
+    ('projection',), ('projection', 'kind'), ('projection', 'dimension'), ('projection', 'slices'),
+    ('projection', 'rows'), ('projection', 'pitch'), ('projection', 'sigma'), ('mechanism',),
+    ('neighboring_relation',), ('ledger', 1, 'directions'), ('ledger', 1, 'dimension'),
+    ('ledger', 1, 'slices'), ('ledger', 1, 'sensitivity'), ('ledger', 1, 'rounding'),
+    ('ledger', 1, 'sigma'), ('ledger', 1, 'lattice_scale'), ('ledger', 1, 'threshold_delta'),
+    ('ledger', 1), ('ledger',), ('columns', 1), ('columns', 1, 'domain', 'has_missing'),
+    ('columns', 0, 'domain', 'has_other'), ('columns', 0, 'domain', 'categories'), ('columns',),
+]  # fmt: skip
+FOREIGN = [*BAD, 'sphere', 'histogram', 2, 5, 4096.0, False, 10**400, ['red']]
+HARMLESS = {'sensitivity', 'rounding', 'threshold_delta'}
+"""Of the ledger's own: nothing in the release contradicts another number."""
+
+
+@pytest.mark.parametrize('place', PLACES, ids=str)
+def test_foreign_projection_records_are_refused(saved, place):
+    projection_example().save(saved)
+    with zipfile.ZipFile(saved) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    for value in FOREIGN:
+        manifest = record = json.loads(members['manifest.json'])
+        for key in place[:-1]:
+            record = record[key]
+        before, record[place[-1]] = record[place[-1]], value
+        changed = {**members, 'manifest.json': json.dumps(manifest).encode()}
+        rewrite(saved, lambda members, changed=changed: members.update(changed))
+
+        try:
+            loaded = Release.load(saved)
+        except ReleaseFormatError:
+            continue
+        if place[-1] in HARMLESS:
+            assert loaded.projection == projection_example().projection
+        else:
+            assert value == before and isinstance(value, bool | int | float), value
+            assert loaded == projection_example()
+
+
+@pytest.mark.parametrize('name', ['directions', 'projections'])
+@pytest.mark.parametrize(
+    'array',
+    [
+        vector([]),
+        vector([1]),
+        np.arange(11),
+        np.zeros(10),
+        np.zeros(10, dtype=np.int32),
+        np.zeros((5, 2), dtype=np.int64),
+        np.zeros(10, dtype=np.uint64),
+        np.array([object()]),
+    ],
+    ids=lambda array: f'{array.dtype}-{array.shape}',
+)
+def test_foreign_projection_arrays_are_refused(saved, name, array):
+    projection_example().save(saved)
+    rewrite(saved, lambda members: members.update({f'{name}.npy': npy(array)}))
+
+    with pytest.raises(ReleaseFormatError):
+        Release.load(saved)
+
+
+@pytest.mark.parametrize(
+    'directions',
+    [np.zeros(10), np.ones(10), np.full(10, 2**22), np.full(10, 2**62), np.full(10, -(2**63))],
+    ids=str,
+)
+def test_directions_of_another_length_are_refused(saved, directions):
+    projection_example().save(saved)
+    content = npy(directions.astype(np.int64))
+    rewrite(saved, lambda members: members.update({'directions.npy': content}))
+
+    with pytest.raises(ReleaseFormatError, match='length 1'):
+        Release.load(saved)
+
+
+@pytest.mark.parametrize('name', ['directions', 'projections'])
+def test_arrays_of_a_projection_that_is_not_there_are_refused(saved, name):
+    rewrite(saved, lambda members: members.update({f'{name}.npy': npy(vector([1]))}))
+
+    with pytest.raises(ReleaseFormatError, match='sizes'):
+        Release.load(saved)
+
+
+@pytest.mark.parametrize(
+    ('record', 'sizes'),
+    [
+        ({'dimension': 2, 'slices': 5}, (10, 15)),
+        ({'dimension': 0}, (0, 6)),
+        ({'slices': 0}, (0, 0)),
+        ({'dimension': 0, 'slices': 0, 'rows': 10**30}, (0, 0)),
+        ({'dimension': 2**32, 'slices': 2**32}, (0, 0)),
+        ({'dimension': 10}, (20, 6)),
+        ({'rows': 10**9, 'slices': 10**9}, (10, 6)),
+    ],
+    ids=str,
+)
+def test_sizes_of_a_projection_must_be_possible(saved, record, sizes):
+    projection_example().save(saved)
+    edit_manifest(saved, lambda manifest: manifest['projection'].update(record))
+    arrays = [npy(np.full(size, 2**22, dtype=np.int64)) for size in sizes]
+    names = ('directions.npy', 'projections.npy')
+    rewrite(saved, lambda members: members.update(zip(names, arrays, strict=True)))
+
+    with pytest.raises(ReleaseFormatError):
+        Release.load(saved)
+
+
+def test_unknown_and_missing_keys_of_a_projection_are_refused(saved):
+    projection_example().save(saved)
+    content = saved.read_bytes()
+    for change in (
+        lambda m: m['projection'].update(extra=1),
+        lambda m: m['projection'].pop('pitch'),
+        lambda m: m['ledger'][1].pop('rounding'),
+        lambda m: m['ledger'][1].pop('lattice_scale'),
+        lambda m: m['ledger'][0].update(lattice_scale=4096.0),
+        lambda m: m.pop('projection'),
+    ):
+        saved.write_bytes(content)
+        edit_manifest(saved, change)
+        with pytest.raises(ReleaseFormatError, match='keys'):
+            Release.load(saved)
+
+
+def test_projections_and_the_rest_must_fit_together():
+    release = projection_example()
+    projection, columns, ledger = release.projection, release.columns, release.ledger
+    marginal = Marginal((0, 1), np.zeros((2, 3), dtype=np.int64), 2.0)
+    entry = ledger[1]
+    for changes, text in (
+        ({'marginals': (marginal,)}, 'not both'),
+        ({'mechanism': 'histogram'}, 'mechanism'),
+        ({'neighboring_relation': 'add_or_remove_one'}, 'replace_one'),
+        ({'projection': None}, 'projection'),
+        ({'projection': None, 'mechanism': 'histogram'}, 'ledger has a projection'),
+        ({'projection': None, 'columns': ()}, 'ledger has a projection'),
+        ({'columns': columns[:1]}, 'length 5, not 3'),
+        ({'columns': ()}, 'length 5, not 0'),
+        ({'projection': replace(projection, kind='sphere')}, 'not the one in the ledger'),
+        ({'projection': replace(projection, sigma=8.0)}, 'not the one in the ledger'),
+        ({'projection': replace(projection, pitch=1.0)}, 'not the one in the ledger'),
+        ({'ledger': (replace(entry, slices=1),)}, 'not the one in the ledger'),
+        ({'ledger': (entry, replace(entry, dimension=4))}, 'ledger'),
+        ({'ledger': (entry, entry)}, 'ledger'),
+        ({'ledger': ledger[:1]}, 'ledger'),
+        ({'ledger': ()}, 'ledger'),
+    ):
+        with pytest.raises(ValueError, match=text):
+            projection_example(**changes)
+    with pytest.raises(TypeError, match='must be a Projection'):
+        projection_example(projection='projection')

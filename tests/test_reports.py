@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sdv_slicedp import reports
-from sdv_slicedp.accounting import epsilon_spent, rescale, scale_to_budget
+from sdv_slicedp.accounting import REPLACE_ONE, epsilon_spent, rescale, scale_to_budget
 from sdv_slicedp.errors import PrivacyError
 from sdv_slicedp.ledger import LedgerEntry
+from sdv_slicedp.projection_privacy import plan_projection
 from sdv_slicedp.report_text import rounded_up
 from sdv_slicedp.reports import FitRecord, privacy_report
 
@@ -35,6 +36,20 @@ def record(epsilon=1.0, delta=1e-6, **changes):
         all_columns=('age', 'sex', 'name'),
         noisy_rows=20_000.4,
         neighboring_relation='add_or_remove_one',
+    )
+    return replace(fit, **changes)
+
+
+def projected(epsilon=1.0, delta=1e-6, **changes):
+    """A fit of the projection mechanism: discovery, then projections."""
+    found = tuple(replace(entry, stage='domain') for entry in rescale(PLAN[:2], 3 / epsilon))
+    entry = plan_projection('sphere', 40, 16, 2.5, epsilon, delta, found, 0.05 * delta)
+    fit = record(
+        epsilon,
+        delta,
+        entries=(*found, entry),
+        noisy_rows=20_000.0,
+        neighboring_relation=REPLACE_ONE,
     )
     return replace(fit, **changes)
 
@@ -85,6 +100,35 @@ def test_several_fits_add_up(fit):
     assert report.delta == pytest.approx(fit.delta + second.delta)
     assert any(warning.startswith('2 fits') for warning in report.warnings)
     assert 'Ledger of fit 2 of 2' in str(report)
+
+
+def test_projections_are_reported_under_their_relation():
+    fit = projected()
+    report = privacy_report([fit])
+    text = str(report)
+
+    assert report.neighboring_relation == REPLACE_ONE
+    assert report.epsilon == epsilon_spent(fit.entries, fit.delta, REPLACE_ONE)
+    assert 0.5 < report.epsilon <= 1 and not report.warnings
+    assert report.guarantee().endswith('tables of the same size that differ in one row')
+    assert any(item.startswith('the number of rows') for item in report.public)
+    assert not any(
+        item.startswith('the number of rows') for item in privacy_report([record()]).public
+    )
+    assert '20,000 rows' in text and '(noisy)' not in text
+    line, entry = report.fits[0].lines[-1], fit.entries[-1]
+    assert (line.directions, line.dimension, line.slices) == ('sphere', 40, 16)
+    assert (line.sigma, line.sensitivity) == (entry.sigma, 2.5)
+    assert math.fsum(each.share for each in report.fits[0].lines) == pytest.approx(1)
+    for words in ('40 dimensions', '16 sphere directions', f'{entry.sigma:.2f}', 'up to 2.5'):
+        assert words in text
+    assert json.loads(json.dumps(report.to_dict())) == report.to_dict()
+
+
+def test_several_projections_add_up():
+    report = privacy_report([projected(), projected(2.0)])
+    single = [each.epsilon for each in report.fits]
+    assert max(single) < report.epsilon <= sum(single)
 
 
 def test_fits_under_different_relations_have_no_common_claim(fit):

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from sdv_slicedp import noise, slices, stages
 from sdv_slicedp.accounting import Ledger, LedgerEntry, gaussian_epsilon, mu_squared
+from sdv_slicedp.curator import Curator
 from sdv_slicedp.domain import MISSING, CategoricalDomain, NumericalDomain
-from sdv_slicedp.mechanism import Curator
 from sdv_slicedp.release import Level
 from sdv_slicedp.stages import Column
 

@@ -24,7 +24,7 @@ from sdv.metadata import Metadata
 from state import encodings, reachable
 from worlds import QUICK, TABLE
 
-from sdv_slicedp import mechanism, noise
+from sdv_slicedp import curator, noise
 from sdv_slicedp.accounting import (
     Ledger,
     LedgerEntry,
@@ -33,9 +33,10 @@ from sdv_slicedp.accounting import (
     epsilon_spent,
     mu_squared,
 )
+from sdv_slicedp.curator import Curator
 from sdv_slicedp.domain import CategoricalDomain, NumericalDomain
 from sdv_slicedp.grid import Cells
-from sdv_slicedp.mechanism import Curator, measure
+from sdv_slicedp.mechanism import measure
 from sdv_slicedp.noise import admissible_sigma
 from sdv_slicedp.release import Release
 from sdv_slicedp.synthesizer import SlicedDPSynthesizer
@@ -117,7 +118,7 @@ def releases(rows: pd.DataFrame, runs: int = RUNS, draw: Noise | None = None) ->
     """Independent releases of a table; ``draw`` replaces the noise by a wrong one."""
     with pytest.MonkeyPatch.context() as patch:
         if draw is not None:
-            patch.setattr(mechanism, 'discrete_gaussian', draw)
+            patch.setattr(curator, 'discrete_gaussian', draw)
         return [
             measure(rows, DOMAINS, epsilon=EPSILON, delta=DELTA, ledger=Ledger())
             for _ in range(runs)
@@ -397,7 +398,7 @@ class TestEveryQuestion:
 
     @pytest.mark.parametrize('question', QUESTIONS)
     def test_a_wrong_scale_is_caught(self, question, monkeypatch):
-        monkeypatch.setattr(mechanism, 'discrete_gaussian', halved)
+        monkeypatch.setattr(curator, 'discrete_gaussian', halved)
         found = noises(question, 60)
         assert variance_level(found, [SIGMA] * len(found)) < 1e-6
 
@@ -412,7 +413,7 @@ class TestEveryQuestion:
             scaled = noise.discrete_gaussian(shape, sigma) * wrong
             return np.rint(scaled).astype(np.int64)
 
-        monkeypatch.setattr(mechanism, 'discrete_gaussian', draw)
+        monkeypatch.setattr(curator, 'discrete_gaussian', draw)
         assert binomtest(shown_rate(2000), 2000, chance_of_not_negative(SIGMA)).pvalue < 1e-6
 
 

@@ -21,11 +21,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory import remembered_accounting
 
+from sdv_slicedp import curator as curator_module
 from sdv_slicedp import datetimes, dtypes, mechanism
 from sdv_slicedp.accounting import Ledger, LedgerEntry
+from sdv_slicedp.curator import Curator
 from sdv_slicedp.domain import CategoricalDomain, ColumnDomain, NumericalDomain, category_codes
 from sdv_slicedp.grid import Cells
-from sdv_slicedp.mechanism import Curator, measure
+from sdv_slicedp.mechanism import measure
 from sdv_slicedp.release import ColumnRelease
 from sdv_slicedp.slices import HistogramPlan
 
@@ -138,7 +140,7 @@ def n_slices(name: str, vectors: list[np.ndarray]) -> int:
 @pytest.fixture(scope='module', autouse=True)
 def _without_noise() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mechanism, 'discrete_gaussian', no_noise)
+        patch.setattr(curator_module, 'discrete_gaussian', no_noise)
         patch.setattr(mechanism, 'Curator', RecordingCurator)
         remembered_accounting(patch)
         yield
@@ -217,7 +219,7 @@ def category_counts(table: pd.DataFrame) -> dict[Any, int]:
     found: dict[Any, int] = {}
     with pytest.MonkeyPatch.context() as patch:
         for threshold in range(1, len(table) + 1):
-            patch.setattr(mechanism, 'partition_threshold', lambda *_, t=threshold: t)
+            patch.setattr(curator_module, 'partition_threshold', lambda *_, t=threshold: t)
             answer = Curator(table, Ledger()).categories(['found'], 1.0, 1e-7)
             found.update(((type(c), c), threshold) for c in answer['found'])
     return found

@@ -1,0 +1,130 @@
+"""Two ways to minimise: the mixture on pairs with its gradient in closed form, and any network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from sdv_slicedp.divergence import PairDivergence
+from sdv_slicedp.networks import latent_dim
+from sdv_slicedp.objectives import Objective
+from sdv_slicedp.progress import Progress
+
+SMALL = 2 * 10**8
+"""Multiplications per matrix product below which training keeps to one thread."""
+
+
+def random_stream(seed: int | None, device: torch.device) -> torch.Generator:
+    """A stream of its own on a device; from the entropy of the system without a seed."""
+    stream = torch.Generator(device=device)
+    if seed is None:
+        stream.seed()
+    else:
+        stream.manual_seed(seed)
+    return stream
+
+
+def starting_point(
+    law: torch.Tensor, n_components: int, scale: float, seed: int | None
+) -> torch.Tensor:
+    """Logits of shape ``(T, N)`` near the product of the one-column laws.
+
+    Args:
+        law: One-column laws, one after the other, shape ``(T,)``.
+        n_components: Number N of components.
+        scale: Spread of the logits.
+        seed: Seed of the spread.
+    """
+    stream = random_stream(seed, torch.device('cpu'))
+    noise = torch.randn(len(law), n_components, generator=stream)
+    return torch.log(law.clamp_min(1e-6))[:, None] + scale * noise.to(law.device)
+
+
+def minimise_pairs(
+    divergence: PairDivergence,
+    logits: torch.Tensor,
+    rates: tuple[float, float],
+    progress: Progress,
+) -> None:
+    """Adam (Kingma and Ba, arXiv 1412.6980v9) on the logits of a mixture, in place.
+
+    Args:
+        divergence: Loss (8), with its gradient in closed form.
+        logits: Shape ``(T, N)``.
+        rates: First and last step, geometric in between.
+        progress: Epochs to go.
+    """
+    mean, square = torch.zeros_like(logits), torch.zeros_like(logits)
+    with few_threads(logits.numel() * len(logits)):
+        for epoch in progress:
+            loss, gradient = divergence.loss_and_gradient(logits)
+            mean.lerp_(gradient, 0.1)
+            square.lerp_(gradient.square_(), 0.01)
+            rate = rates[0] * (rates[1] / rates[0]) ** (epoch / progress.epochs)
+            spread = square.div(1 - 0.99 ** (epoch + 1)).sqrt_().add_(1e-12)
+            logits.addcdiv_(mean, spread, value=-rate / (1 - 0.9 ** (epoch + 1)))
+            progress.record(float(loss))
+
+
+def minimise_network(
+    network: nn.Module,
+    sizes: Sequence[int],
+    objective: Objective,
+    batch_size: int,
+    rates: tuple[float, float],
+    stream: torch.Generator,
+    progress: Progress,
+) -> None:
+    """Adam on the parameters of a network, in place; fresh latent numbers at every epoch.
+
+    Args:
+        network: Latent numbers to logits of all cells.
+        sizes: Cells of each column.
+        objective: Loss of the laws of a batch.
+        batch_size: Latent numbers, in rows.
+        rates: First and last step, geometric in between.
+        stream: Source of the latent numbers.
+        progress: Epochs to go.
+    """
+    optimizer = torch.optim.Adam(network.parameters(), lr=rates[0], betas=(0.9, 0.99))
+    shape = (batch_size, latent_dim(network))
+    for epoch in progress:
+        for group in optimizer.param_groups:
+            group['lr'] = rates[0] * (rates[1] / rates[0]) ** (epoch / progress.epochs)
+        logits = network(torch.randn(shape, generator=stream, device=stream.device))
+        loss = objective(cell_laws(logits, sizes))
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        progress.record(float(loss.detach()))
+
+
+def sample_laws(
+    network: nn.Module, sizes: Sequence[int], batch_size: int, stream: torch.Generator
+) -> torch.Tensor:
+    """Laws of a batch of fresh latent numbers, shape ``(batch, T)``."""
+    shape = (batch_size, latent_dim(network))
+    with torch.no_grad():
+        logits = network(torch.randn(shape, generator=stream, device=stream.device))
+        return cell_laws(logits, sizes)
+
+
+def cell_laws(logits: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
+    """Softmax of each column's block of logits, shape ``(batch, T)``."""
+    parts = [torch.softmax(part, dim=1) for part in torch.split(logits, list(sizes), dim=1)]
+    return torch.cat(parts, dim=1)
+
+
+@contextmanager
+def few_threads(multiplications: int) -> Iterator[None]:
+    """One thread for small problems: there, more threads wait longer than they compute."""
+    before = torch.get_num_threads()
+    if multiplications < SMALL:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,143 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sdv_slicedp.denoising import Target
+from sdv_slicedp.divergence import PairDivergence
+from sdv_slicedp.fitting import (
+    cell_laws,
+    few_threads,
+    minimise_network,
+    minimise_pairs,
+    random_stream,
+    sample_laws,
+    starting_point,
+)
+from sdv_slicedp.networks import Components, headed
+from sdv_slicedp.progress import Progress
+
+pytestmark = pytest.mark.filterwarnings('error')
+
+CPU = torch.device('cpu')
+SIZES = [3, 4, 2]
+
+
+def target_of(seed: int = 0) -> Target:
+    """Pairs of a joint law of three dependent columns."""
+    joint = np.random.default_rng(seed).dirichlet(np.full(24, 0.7)).reshape(SIZES)
+    pairs = ((0, 1), (0, 2), (1, 2))
+    tables = tuple(joint.sum(axis=({0, 1, 2} - set(pair)).pop()) for pair in pairs)
+    laws = tuple(joint.sum(axis=tuple({0, 1, 2} - {axis})) for axis in range(3))
+    return Target(laws, laws, pairs, tables, np.array([1.0, 2.0, 1.5]))
+
+
+def start_logits(n_components: int = 40, seed: int = 0) -> torch.Tensor:
+    law = torch.from_numpy(np.concatenate(target_of().laws)).float()
+    return starting_point(law, n_components, 0.5, seed)
+
+
+def test_streams_are_determined_by_their_seed():
+    def drawn(seed):
+        return torch.rand(4, generator=random_stream(seed, CPU))
+
+    assert torch.equal(drawn(3), drawn(3))
+    assert not torch.equal(drawn(3), drawn(4))
+    assert not torch.equal(drawn(None), drawn(None))
+
+
+def test_training_starts_near_independent_columns():
+    law = torch.tensor([0.5, 0.5, 0.0])
+
+    torch.testing.assert_close(
+        starting_point(law, 6, 0.0, 0), torch.log(law.clamp_min(1e-6))[:, None].expand(3, 6)
+    )
+    scattered = starting_point(law, 10_000, 0.5, 0)
+    assert float(scattered.std(dim=1).mean()) == pytest.approx(0.5, rel=0.05)
+    assert torch.isfinite(scattered).all()
+
+
+@pytest.mark.parametrize('seed', [0, 1, 2])
+def test_the_gradient_in_closed_form_is_that_of_the_loss_of_a_batch(seed):
+    """Up to the factor 2 / N, for which Adam does not care."""
+    divergence, logits = PairDivergence(target_of(seed), CPU), start_logits(seed=seed)
+    moving = logits.T.contiguous().requires_grad_()
+
+    loss = divergence.loss(cell_laws(moving, SIZES))
+    (expected,) = torch.autograd.grad(loss, moving)
+    closed, gradient = divergence.loss_and_gradient(logits)
+
+    torch.testing.assert_close(closed, loss.detach())
+    torch.testing.assert_close(2 / 40 * gradient.T, expected, rtol=1e-3, atol=1e-7)
+
+
+def test_both_ways_to_minimise_take_the_same_steps():
+    divergence, logits = PairDivergence(target_of(), CPU), start_logits()
+    network = Components(logits.T.contiguous().clone())
+    rates = (0.1, 0.02)
+    closed, general = Progress(15), Progress(15)
+
+    minimise_pairs(divergence, logits, rates, closed)
+    minimise_network(network, SIZES, divergence.loss, 40, rates, random_stream(0, CPU), general)
+
+    np.testing.assert_allclose(general.losses['Loss'], closed.losses['Loss'], rtol=1e-2)
+    torch.testing.assert_close(network.logits.detach().T, logits, rtol=1e-2, atol=2e-2)
+
+
+def test_a_mixture_finds_the_pairs():
+    divergence, logits, progress = PairDivergence(target_of(), CPU), start_logits(), Progress(200)
+
+    minimise_pairs(divergence, logits, (0.3, 0.003), progress)
+
+    losses = progress.losses['Loss']
+    assert losses.iloc[-1] < 0.01 * losses.iloc[0]
+    assert float(divergence.loss(cell_laws(logits.T, SIZES))) <= losses.iloc[-1] * 1.01
+
+
+@pytest.mark.parametrize('generator', ['mlp', 'residual_mlp', nn.Sequential(nn.Linear(64, 32))])
+def test_a_network_finds_the_pairs(generator):
+    divergence, progress = PairDivergence(target_of(), CPU), Progress(150)
+    network = headed(generator, divergence.law.log(), 0)
+
+    minimise_network(
+        network, SIZES, divergence.loss, 256, (5e-3, 1e-3), random_stream(0, CPU), progress
+    )
+
+    losses = progress.losses['Loss']
+    assert len(losses) == 150
+    assert losses.tail(10).mean() < 0.2 * losses.iloc[0]
+
+
+def test_training_stops_when_it_is_told_to():
+    divergence, logits = PairDivergence(target_of(), CPU), start_logits()
+
+    def told(epoch, loss):
+        return epoch == 4
+
+    first, second = (Progress(100, callback=told) for _ in range(2))
+    minimise_pairs(divergence, logits, (0.3, 0.003), first)
+    network = Components(logits.T.contiguous())
+    minimise_network(network, SIZES, divergence.loss, 40, (0.1, 0.1), random_stream(0, CPU), second)
+    assert len(first.losses) == len(second.losses) == 5
+
+
+def test_laws_of_a_batch_are_laws():
+    network = headed('mlp', start_logits()[:, 0], 0)
+
+    laws = sample_laws(network, SIZES, 50, random_stream(1, CPU))
+
+    assert laws.shape == (50, 9)
+    assert not laws.requires_grad
+    for part in torch.split(laws, SIZES, dim=1):
+        torch.testing.assert_close(part.sum(dim=1), torch.ones(50))
+    assert torch.equal(laws, sample_laws(network, SIZES, 50, random_stream(1, CPU)))
+
+
+def test_threads_are_left_as_they_were():
+    before = torch.get_num_threads()
+    with pytest.raises(KeyError), few_threads(1):
+        assert torch.get_num_threads() == 1
+        raise KeyError
+    assert torch.get_num_threads() == before
+    with few_threads(10**12):
+        assert torch.get_num_threads() == before
