@@ -45,6 +45,8 @@ SCORES = ('tv1', 'tv2', 'tv3', 'auc', 'cpu_s')
 class SlicedWasserstein(RecordSamples):
     """Squared sliced 2-Wasserstein distance of two batches (Rakotomamonjy, Ralaivola 2021)."""
 
+    most_samples = N_COMPONENTS
+
     def compare(self, real: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
         return (real.sort(dim=1).values - made.sort(dim=1).values).square().mean()
 

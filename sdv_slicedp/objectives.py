@@ -303,7 +303,12 @@ class RecordSamples:
     """Divergence by the kernel density ratio of samples, Eq. (5): the estimator of the paper.
 
     Released rows carry their noise; generated ones get as much.
+
+    Attributes:
+        most_samples: Rows of each side.
     """
+
+    most_samples = MOST_SAMPLES
 
     def __init__(
         self,
@@ -331,7 +336,7 @@ class RecordSamples:
     def batches(self, laws: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Released and generated projections, noise in both, shape ``(slices, batch)`` each."""
         chosen = next(self._chunks)
-        size, device = (min(len(laws), MOST_SAMPLES),), laws.device
+        size, device = (min(len(laws), self.most_samples),), laws.device
         some = torch.randint(len(laws), size, generator=self._stream, device=device)
         made = self._records.project(laws[some], chosen)
         rows = torch.randint(self._projection.n_rows, size, generator=self._stream, device=device)

@@ -27,6 +27,10 @@ class Progress:
             ``None`` for never.
         callback: Called after each epoch.
         verbose: Show a progress bar.
+        first: Number of the first epoch, for the callback and the losses.
+
+    Attributes:
+        is_told: Whether the callback, of this or of a part, has ended the training.
     """
 
     def __init__(
@@ -35,8 +39,11 @@ class Progress:
         patience: int | None = None,
         callback: Callback | None = None,
         verbose: bool = False,
+        first: int = 0,
     ) -> None:
         self.epochs = epochs
+        self.is_told = False
+        self._first = first
         self._patience = patience
         self._callback = callback
         self._verbose = verbose
@@ -44,15 +51,15 @@ class Progress:
         self._best, self._best_epoch = np.inf, 0
         self._stopped = False
 
-    def part(self, epochs: int) -> Progress:
-        """So many epochs of the same training, with their own losses and stopping."""
-        return Progress(epochs, self._patience, self._callback, self._verbose)
+    def part(self, epochs: int, first: int = 0) -> Progress:
+        """So many epochs of the same training, with their own losses and patience."""
+        return Progress(epochs, self._patience, self._tell, self._verbose, first)
 
     @property
     def losses(self) -> pd.DataFrame:
         """Columns ``Epoch`` and ``Loss``, a row for each epoch so far."""
         losses = np.array(self._losses, dtype=np.float64)
-        return pd.DataFrame({'Epoch': np.arange(len(losses)), 'Loss': losses})
+        return pd.DataFrame({'Epoch': self._first + np.arange(len(losses)), 'Loss': losses})
 
     def __iter__(self) -> Iterator[int]:
         """Epochs from 0 on, until the last or until training is stopped."""
@@ -72,5 +79,9 @@ class Progress:
         if recent < self._best - _GAIN * abs(self._best) or not np.isfinite(self._best):
             self._best, self._best_epoch = recent, epoch
         worn = self._patience is not None and epoch - self._best_epoch >= self._patience
-        told = self._callback is not None and self._callback(epoch, loss) is True
-        self._stopped = worn or told
+        self._stopped = self._tell(self._first + epoch, loss) or worn
+
+    def _tell(self, epoch: int, loss: float) -> bool:
+        if self._callback is not None and self._callback(epoch, loss) is True:
+            self.is_told = True
+        return self.is_told

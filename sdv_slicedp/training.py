@@ -134,9 +134,8 @@ def train(
         n_components=plan.n_components if n_components is None else n_components,
     )
     problem = posed(release)
-    progress = Progress(
-        plan.epochs or enough_epochs(release, generator), plan.patience, plan.callback, verbose
-    )
+    most = enough_epochs(release, generator) if plan.epochs is None else plan.epochs
+    progress = Progress(most, plan.patience, plan.callback, verbose)
     run = _Run(release, problem, plan, progress, torch.device(device), seed)
     if generator == 'mixture':
         return run.mixture(start)
@@ -216,7 +215,7 @@ class _Run:
         else:
             raise ValueError('A network cannot go on from a mixture; train it anew.')
         network = network.to(self.device)
-        losses = pd.DataFrame()
+        losses = self.progress.losses
         if self.problem.cells is None or start is None:
             progress = self._first()
             self._minimise(network, divergence.loss, 'network', progress)
@@ -229,28 +228,29 @@ class _Run:
         """The epochs on pairs: all, or those on the moments of a projection."""
         if self.problem.cells is None:
             return self.progress
-        return self.progress.part(max(round(MOMENTS_SHARE * self.progress.epochs), 1))
+        return self.progress.part(round(MOMENTS_SHARE * self.progress.epochs))
 
     def _mixture_on_pairs(
         self, divergence: PairDivergence, logits: torch.Tensor, start: Model | None
     ) -> pd.DataFrame:
         if self.problem.cells is not None and start is not None:
-            return pd.DataFrame()
+            return self.progress.losses
         progress = self._first()
         fitting.minimise_pairs(divergence, logits, self._rates('pairs'), progress)
         return progress.losses
 
     def _on_slices(self, network: nn.Module, kind: str, before: pd.DataFrame) -> pd.DataFrame:
         """The epochs on slices, unless noise explains all that they show beyond the moments."""
+        if self.progress.is_told:
+            return before
         objective = self._objective()
         stream = fitting.random_stream(self.seed, self.device)
         laws = fitting.sample_laws(network, self.problem.sizes, SHRINKING_BATCH, stream)
         if not objective.shrink_towards(laws):
             return before
-        progress = self.progress.part(max(self.progress.epochs - len(before), 1))
+        progress = self.progress.part(self.progress.epochs - len(before), len(before))
         self._minimise(network, objective, kind, progress)
-        after = progress.losses
-        return after.assign(Epoch=after['Epoch'] + len(before))
+        return progress.losses
 
     def _minimise(
         self, network: nn.Module, objective: Objective, kind: str, progress: Progress

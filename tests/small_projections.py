@@ -107,7 +107,8 @@ def projection_release(
 
 def laws_of(positions: Sequence[np.ndarray], columns) -> list[np.ndarray]:
     """Laws of columns over the cells of a cell map."""
-    return [np.eye(c.n_bins)[cell_of(p, c)].mean(axis=0) for p, c in zip(positions, columns)]
+    parts = zip(positions, columns, strict=True)
+    return [np.eye(column.n_bins)[cell_of(at, column)].mean(axis=0) for at, column in parts]
 
 
 def cell_of(positions: np.ndarray, column) -> np.ndarray:

@@ -132,3 +132,104 @@ def test_speed_measures_one_case_in_a_process_of_its_own(capsys, tmp_path):
     assert (figures['rows'], figures['columns'], figures['pairs']) == (10_000, 15, 105)
     assert figures['fit_s'] > 0 and figures['sample_s'] > 0
     assert '| adult-10k | 10,000 | 15 | 105 |' in capsys.readouterr().out
+
+
+@pytest.fixture
+def tiny_task():
+    """300 rows of three columns, with a number, a category and gaps."""
+    from quality import Task
+    from sdv.metadata import Metadata
+
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({'n': rng.integers(0, 50, 300), 'c': rng.choice(['x', 'y'], 300)})
+    table['m'] = (table['n'] / 2).mask(rng.random(300) < 0.2)
+    columns = {
+        'n': {'sdtype': 'numerical', 'range_min': 0, 'range_max': 49, 'decimal_places': 0},
+        'c': {'sdtype': 'categorical', 'range_values': ['x', 'y']},
+        'm': {'sdtype': 'numerical', 'range_min': 0, 'range_max': 25, 'decimal_places': 1},
+    }
+    metadata = Metadata.load_from_dict({'tables': {'tiny': {'columns': columns}}})
+    return Task(table, table, metadata, None)
+
+
+def test_releases_without_noise_give_the_records_back(tiny_task):
+    from projection_quality import noiseless_release
+
+    synthesizer, release = noiseless_release(tiny_task, 0.01)
+    projection = release.projection
+    assert projection.n_rows == len(tiny_task.train) and projection.sigma == pytest.approx(0.01)
+    assert synthesizer.get_privacy_report().fits == ()
+    # A full orthonormal basis: the values turned back are the records, in the order of the rows.
+    records = projection.values * projection.pitch @ projection.directions.astype(float).T
+    scale = np.abs(projection.directions.astype(float)).T @ np.abs(projection.directions)
+    assert scale.shape[0] == projection.directions.shape[1]
+    number = tiny_task.train['n'].to_numpy()
+    assert max(abs(np.corrcoef(number, column)[0, 1]) for column in records.T) > 0.99
+
+
+@pytest.mark.parametrize('name', ['sliced_wasserstein', 'kernel_estimator'])
+def test_objectives_are_trained_on_a_release(tiny_task, monkeypatch, name):
+    import projection_quality
+
+    monkeypatch.setattr(projection_quality, 'EPOCHS', 12)
+    monkeypatch.setattr(projection_quality, 'N_COMPONENTS', 30)
+    synthesizer, release = projection_quality.noiseless_release(tiny_task, 0.01)
+    model = projection_quality.plainly_trained(release, getattr(projection_quality, name), 0)
+    assert len(model.loss_values) == 12 and np.isfinite(model.loss_values['Loss']).all()
+    rows = projection_quality.rows_of(synthesizer, model, 50)
+    assert rows['n'].between(0, 49).all() and set(rows['c'].dropna()) <= {'x', 'y'}
+    scores = projection_quality.scored(tiny_task, rows, 0, 1.0)
+    assert 0 < scores['tv1'] < 1 and scores['cpu_s'] == 1.0
+
+
+def test_sliced_wasserstein_of_shifted_batches(tiny_task):
+    import torch
+    from projection_quality import noiseless_release, sliced_wasserstein
+
+    from sdv_slicedp.training import posed
+
+    _, release = noiseless_release(tiny_task, 0.01)
+    objective = sliced_wasserstein(release, posed(release), 0)
+    points = torch.randn(4, 100, generator=torch.Generator().manual_seed(0))
+    shuffled = points[:, torch.randperm(100, generator=torch.Generator().manual_seed(1))]
+    assert objective.compare(points, shuffled) == 0
+    assert objective.compare(points, shuffled + 3) == pytest.approx(9, rel=1e-5)
+
+
+def test_accounting_orders_its_analyses():
+    import projection_accounting
+
+    (line,) = list(projection_accounting.rows(((20, 1),)))[1:2]
+    figures = [float(cell) for cell in line.strip('| ').split('|')]
+    assert figures[:3] == [20, 1, 1]
+    published, renyi, sphere, orthonormal, worst = figures[3:]
+    assert 0 < sphere <= renyi <= published
+    assert 0 < orthonormal <= worst
+    assert len(projection_accounting.HEADER.split('|')) == len(line.split('|'))
+
+
+def test_estimators_are_compared_with_the_truth(monkeypatch, capsys):
+    import divergence_estimators as script
+
+    arguments = ['--repeats', '2', '--points', '64', '--rows', '500', '--divergences', 'kl']
+    monkeypatch.setattr('sys.argv', ['divergence_estimators.py', *arguments])
+    script.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + len(script.CASES) * (1 + len(script.ESTIMATORS))
+    assert all(line.count('|') == lines[0].count('|') for line in lines)
+    # Normal laws of variance 0.64 + 0.36 = 1: KL = theta^2 / 2, and its derivative is theta.
+    value, slope = script.truth(script.CASES[0], script.DIVERGENCES['kl'])
+    assert value == pytest.approx(0.02, rel=1e-4) and slope == pytest.approx(0.2, rel=1e-4)
+
+
+def test_the_grid_estimator_comes_near_the_truth():
+    import divergence_estimators as script
+    import torch
+
+    torch.manual_seed(0)
+    case, divergence = script.CASES[1], script.DIVERGENCES['jensen_shannon']
+    value, slope = script.truth(case, divergence)
+    _, estimator = script.ESTIMATORS['grid, K = I, ridge 1e-6, all rows']
+    got = script.measure(case, divergence, estimator, (20_000, 2_000), 3)
+    assert got.value == pytest.approx(value, rel=0.1)
+    assert got.slope == pytest.approx(slope, rel=0.1)

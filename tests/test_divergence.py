@@ -124,3 +124,28 @@ def test_laws_are_laid_out_one_after_the_other():
     assert divergence.n_columns == 4
     assert divergence.offsets.tolist() == np.cumsum([0, *map(len, target.laws)]).tolist()
     np.testing.assert_allclose(divergence.law.numpy(), np.concatenate(target.laws), rtol=1e-6)
+
+
+@given(seeds)
+def test_the_loss_of_a_batch_is_that_of_a_mixture(seed):
+    target = random_target(np.random.default_rng(seed))
+    divergence, logits = PairDivergence(target, CPU), random_logits(target, seed)
+
+    loss, _ = divergence.loss_and_gradient(logits)
+
+    torch.testing.assert_close(
+        divergence.loss(divergence.softmax(logits).T), loss, rtol=1e-4, atol=1e-7
+    )
+
+
+@given(seeds)
+def test_derivatives_of_the_loss_of_a_batch_are_right(seed):
+    target = random_target(np.random.default_rng(seed), n_columns=3)
+    divergence, logits = PairDivergence(target, CPU), random_logits(target, seed)
+    twin = logits.double().requires_grad_()
+    (expected,) = torch.autograd.grad(explicit_loss(target, twin) + 0 * twin.sum(), twin)
+
+    moving = logits.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(divergence.loss(divergence.softmax(moving).T), moving)
+
+    torch.testing.assert_close(gradient.double(), expected, rtol=1e-3, atol=1e-6)

@@ -12,7 +12,7 @@ from sdv_slicedp.denoising import Target
 from sdv_slicedp.domain import CategoricalDomain
 from sdv_slicedp.fitting import cell_laws
 from sdv_slicedp.models import neural_model
-from sdv_slicedp.networks import Components, headed
+from sdv_slicedp.networks import Headed, headed
 from sdv_slicedp.neural import NeuralModel, ShownCells
 from sdv_slicedp.release import ColumnRelease
 
@@ -94,7 +94,8 @@ def test_the_seed_gives_the_rows():
 
 def test_the_remainder_is_not_shown():
     hidden = torch.tensor([[0.0, 0, 0, 0, 1, 0, 9]])
-    model = model_of(Components(hidden.expand(5000, 7).clone()), other=True)
+    network = Headed(nn.Sequential(nn.Linear(64, 2), nn.Threshold(1e9, 0.0)), hidden[0])
+    model = model_of(network, other=True)
     model.set_random_state(0)
 
     shares = model.sample(5000)['b'].value_counts(normalize=True)

@@ -83,6 +83,23 @@ def test_parts_have_their_own_losses_and_the_same_rules():
     assert len(whole.losses) == 0
 
 
+def test_parts_may_count_on_and_tell_the_whole():
+    seen = []
+
+    def callback(epoch, loss):
+        seen.append(epoch)
+        return epoch == 6
+
+    whole = Progress(10, callback=callback)
+    part = whole.part(6, 4)
+
+    assert run(part, float) == [0, 1, 2]
+    assert seen == part.losses['Epoch'].tolist() == [4, 5, 6]
+    assert part.is_told
+    assert whole.is_told
+    assert not Progress(10).is_told
+
+
 @pytest.mark.parametrize('verbose', [True, False])
 def test_the_bar_is_shown_on_request(capsys, verbose):
     run(Progress(3, verbose=verbose).part(2), lambda epoch: 0.125)

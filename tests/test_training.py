@@ -1,18 +1,28 @@
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small_projections import category, number, projection_release
 from small_releases import release_of, whole_counts
+from torch import nn
 
 from sdv_slicedp import mechanism
 from sdv_slicedp.accounting import Ledger
 from sdv_slicedp.domain import CategoricalDomain, NumericalDomain
 from sdv_slicedp.generator import MixtureModel
+from sdv_slicedp.models import Model
 from sdv_slicedp.release import Release
-from sdv_slicedp.training import TrainingPlan, enough_epochs, train
+from sdv_slicedp.training import (
+    NETWORK_EPOCHS,
+    PROJECTION_EPOCHS,
+    TrainingPlan,
+    enough_epochs,
+    train,
+)
 
 pytestmark = pytest.mark.filterwarnings('error')
 
@@ -208,3 +218,217 @@ def test_progress_is_shown_on_request(capsys: pytest.CaptureFixture):
 
     train(release_of(known_joint()), seed=0, epochs=2, n_components=3, verbose=True)
     assert 'Training' in capsys.readouterr().err
+
+
+# Projections
+
+
+PROJECTED = [category('a', 3), number('x', 0, 11), category('c', 4)]
+FAST = {'epochs': 120, 'n_components': 60}
+PLAN = TrainingPlan(n_training_slices=90, slices_per_step=30, batch_size=128)
+
+
+def dependent_rows(rows: int = 3000) -> list[np.ndarray]:
+    """Three columns; the law of two of them is far from independent."""
+    rng = np.random.default_rng(0)
+    kind = rng.choice(3, rows, p=[0.5, 0.3, 0.2])
+    return [kind, 4 * kind + rng.integers(0, 4, rows), (kind + (rng.random(rows) < 0.3)) % 4]
+
+
+def projected(positions: list[np.ndarray] | None = None, **options: object) -> Release:
+    return projection_release(PROJECTED, positions or dependent_rows(), **options)
+
+
+def shuffled(positions: list[np.ndarray]) -> list[np.ndarray]:
+    rng = np.random.default_rng(1)
+    return [rng.permutation(column) for column in positions]
+
+
+def sampled(model: Model, rows: int = 20_000) -> list[np.ndarray]:
+    """Positions of rows of a model."""
+    model.set_random_state(0)
+    sample = model.sample(rows)
+    return [
+        sample['a'].str[1:].astype(int).to_numpy(),
+        sample['x'].astype(int).to_numpy(),
+        sample['c'].str[1:].astype(int).to_numpy(),
+    ]
+
+
+def distance(first: list[np.ndarray], second: list[np.ndarray]) -> float:
+    """Largest total variation of the laws of two columns."""
+
+    def table(rows: list[np.ndarray], a: int, b: int) -> np.ndarray:
+        counts = np.zeros((12, 12))
+        np.add.at(counts, (rows[a], rows[b]), 1 / len(rows[a]))
+        return counts
+
+    pairs = ((0, 1), (0, 2), (1, 2))
+    return max(np.abs(table(first, *p) - table(second, *p)).sum() / 2 for p in pairs)
+
+
+@pytest.mark.parametrize(
+    ('generator', 'options'),
+    [('mixture', FAST), ('mlp', {'epochs': 250, 'plan': replace(PLAN, learning_rate=0.01)})],
+)
+def test_pairs_of_a_projected_table_are_recovered(generator, options):
+    truth = dependent_rows()
+    options = {'generator': generator, 'seed': 0, 'plan': PLAN, **options}
+
+    found = sampled(train(projected(), **options))
+    twin = sampled(train(projected(shuffled(truth)), **options))
+
+    assert distance(found, truth) < 0.2
+    assert distance(twin, truth) > 0.5
+    assert distance(twin, shuffled(truth)) < 0.2
+
+
+@pytest.mark.parametrize(
+    ('slices', 'change'),
+    [(4, {}), (20, {}), (None, {'estimator': 'samples'}), (None, {'divergence': 'kl'})],
+)
+def test_other_slices_estimators_and_divergences_train(slices, change):
+    plan = replace(PLAN, slices_per_step=4, **change)
+
+    model = train(projected(slices=slices), seed=0, plan=plan, epochs=20, n_components=60)
+
+    assert len(model.loss_values) <= 20
+    assert np.isfinite(model.loss_values['Loss']).all()
+    for table in model.components:
+        np.testing.assert_allclose(table.sum(axis=1), 1, rtol=1e-4)
+
+
+def test_few_slices_teach_what_they_show():
+    """With noise wider than the steps between cells; else the gradient through draws is poor."""
+    truth = dependent_rows(20_000)
+    plan = replace(PLAN, slices_per_step=7)
+
+    model = train(
+        projected(truth, slices=7, sigma=0.5), seed=0, plan=plan, epochs=150, n_components=500
+    )
+
+    losses = model.loss_values['Loss']
+    assert losses.tail(10).mean() < 0.7 * losses.head(3).mean()
+    assert distance(sampled(model), truth) < distance(shuffled(truth), truth)
+
+
+@pytest.mark.parametrize('generator', ['mixture', 'mlp', nn.Sequential(nn.Linear(64, 32))])
+@pytest.mark.parametrize('kind', ['histogram', 'projection'])
+def test_training_goes_on_from_a_model(generator, kind):
+    release = projected() if kind == 'projection' else release_of(known_joint())
+    options = {'generator': generator, 'seed': 0, 'plan': PLAN, 'n_components': 60}
+    first = train(release, epochs=60, **options)
+
+    second = train(release, epochs=15, start=first, **replace_rate(options))
+
+    assert len(second.loss_values) == 15
+    tail = first.loss_values['Loss'].tail(5).mean()
+    assert second.loss_values['Loss'].tail(5).mean() <= 1.1 * tail + 1e-5
+    assert second.loss_values['Loss'].head(3).mean() <= 1.5 * tail + 1e-4
+
+
+def replace_rate(options: dict[str, object]) -> dict[str, object]:
+    """The same with steps as small as the last ones were."""
+    return {**options, 'plan': replace(PLAN, learning_rate=2e-4)}
+
+
+@pytest.mark.parametrize(('first', 'second'), [('mixture', 'mlp'), ('mlp', 'mixture')])
+def test_a_start_of_another_generator_is_refused(first, second):
+    release = release_of(known_joint())
+    model = train(release, generator=first, seed=0, epochs=1, n_components=3)
+
+    with pytest.raises(ValueError, match='cannot go on from a'):
+        train(release, generator=second, seed=0, epochs=1, n_components=3, start=model)
+
+
+@pytest.mark.parametrize('generator', ['mixture', 'residual_mlp'])
+@pytest.mark.parametrize('options', [{}, {'slices': 3}])
+def test_a_projection_and_a_seed_give_the_model(generator, options):
+    release = projected(**options)
+
+    first, again, other = (
+        train(release, generator=generator, seed=s, plan=PLAN, epochs=6, n_components=20)
+        for s in (0, 0, 1)
+    )
+
+    pd.testing.assert_frame_equal(first.loss_values, again.loss_values)
+    assert not first.loss_values.equals(other.loss_values)
+    for mine, theirs in zip(sampled(first, 50), sampled(again, 50), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_network_fits_the_pairs_of_histograms():
+    joint = known_joint()
+    law = joint / joint.sum()
+
+    def tables(model: Model) -> list[np.ndarray]:
+        model.set_random_state(0)
+        sample = model.sample(20_000)
+        return [
+            pd.crosstab(sample[f'c{a}'], sample[f'c{b}'], normalize=True).to_numpy()
+            for a, b in ((0, 1), (0, 2), (1, 2))
+        ]
+
+    plan = TrainingPlan(learning_rate=0.01, batch_size=512)
+    model = train(release_of(joint), generator='mlp', seed=0, epochs=300, plan=plan)
+
+    for axis, table in zip((2, 1, 0), tables(model), strict=True):
+        truth = law.sum(axis)
+        assert np.abs(table - truth).sum() / 2 < 0.03
+        independent = np.outer(truth.sum(1), truth.sum(0))
+        assert np.abs(table - independent).sum() / 2 > 0.03
+
+
+def test_epochs_of_both_parts_are_numbered_through():
+    """Losses are those of the slices; those of the moments cannot be compared with them."""
+    seen = []
+    plan = replace(PLAN, callback=lambda epoch, loss: seen.append(epoch))
+
+    model = train(projected(), seed=0, plan=plan, epochs=20, n_components=20)
+
+    assert seen == list(range(20))
+    assert model.loss_values['Epoch'].tolist() == list(range(8, 20))
+
+
+@pytest.mark.parametrize('last', [3, 8, 12])
+@pytest.mark.parametrize('generator', ['mixture', 'mlp'])
+def test_the_callback_ends_the_training_in_either_part(generator, last):
+    seen = []
+
+    def callback(epoch: int, loss: float) -> bool:
+        seen.append(epoch)
+        return epoch == last
+
+    plan = replace(PLAN, callback=callback)
+    model = train(projected(), generator=generator, seed=0, plan=plan, epochs=20, n_components=20)
+
+    assert seen == list(range(last + 1))
+    assert model.loss_values['Epoch'].iloc[-1] == last
+
+
+@pytest.mark.parametrize('epochs', [0, 1, 2])
+@pytest.mark.parametrize('generator', ['mixture', 'mlp'])
+def test_no_more_epochs_than_asked_for(generator, epochs):
+    seen = []
+    plan = replace(PLAN, callback=lambda epoch, loss: seen.append(epoch))
+
+    model = train(
+        projected(), generator=generator, seed=0, plan=plan, epochs=epochs, n_components=20
+    )
+
+    assert seen == list(range(epochs))
+    assert list(model.loss_values.columns) == ['Epoch', 'Loss']
+    assert len(model.sample(5)) == 5
+
+
+def test_where_noise_explains_everything_columns_are_independent():
+    first = train(projected(sigma=1e5), seed=0, plan=PLAN, epochs=20, n_components=20)
+
+    rows = sampled(first)
+    assert distance(rows, shuffled(rows)) < 0.1
+
+
+def test_networks_get_more_epochs():
+    for release in (projected(), release_of(known_joint())):
+        assert enough_epochs(release, 'mlp') == NETWORK_EPOCHS * enough_epochs(release)
+    assert enough_epochs(projected()) == PROJECTION_EPOCHS

@@ -12,7 +12,7 @@ import pandas as pd
 from sdv.metadata import Metadata
 
 from sdv_slicedp.accounting import Ledger
-from sdv_slicedp.mechanism import measure
+from sdv_slicedp.mechanism import measure, measure_projection
 from sdv_slicedp.release import Release
 from sdv_slicedp.synthesizer import SlicedDPSynthesizer
 
@@ -54,6 +54,9 @@ CANARY_INTEGER = 5557779991
 CANARY_TIMES = ('1987-06-05 04:03:02', '1988-07-06 05:04:03')
 
 PUBLIC_DOMAINS = [False, ['amount', 'place', 'seen'], True]
+MECHANISMS = ['histogram', 'projection']
+PUBLIC_ROWS = 200
+"""Rows of both tables where their number is public, which it is for the projection mechanism."""
 
 
 def first_world() -> pd.DataFrame:
@@ -148,7 +151,12 @@ def make_synthesizer(
     )
 
 
-def fixed_release(public_domain: bool | list[str]) -> Release:
+def rows_for(mechanism: str, table: pd.DataFrame) -> pd.DataFrame:
+    """As much of a table as two tables that a guarantee compares may have."""
+    return table.head(PUBLIC_ROWS) if mechanism == 'projection' else table
+
+
+def fixed_release(public_domain: bool | list[str], mechanism: str = 'histogram') -> Release:
     """A release of the schema that neither table had a part in."""
     synthesizer = make_synthesizer('first', public_domain, epsilon=5.0)
     names = [domain.name for domain in synthesizer._domains()]
@@ -162,8 +170,9 @@ def fixed_release(public_domain: bool | list[str]) -> Release:
         'member': [True, False],
     }.items():
         public[name] = pd.Series(rng.choice(np.array([*values, None], dtype=object), 500))
-    return measure(
-        public,
+    ask = measure_projection if mechanism == 'projection' else measure
+    return ask(
+        rows_for(mechanism, public),
         synthesizer._domains(),
         epsilon=5.0,
         delta=1e-6,
