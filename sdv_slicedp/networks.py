@@ -131,7 +131,7 @@ def _features(body: nn.Module) -> int:
     try:
         with torch.no_grad():
             features = body.eval()(example)
-    except (RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever a user's module raises
         raise TypeError(
             f'generator must take a tensor of shape (batch, {latent_dim(body)}), latent_dim being '
             f'its attribute of that name or {LATENT_DIM}; it raised: {error}'
