@@ -133,9 +133,12 @@ def slice_pool(
         part = slice(start, start + _CHUNK)
         values = torch.from_numpy(projection.rows(coefficients[:, part])).T
         ends = torch.from_numpy(lower[part]).float(), torch.from_numpy(width[part]).float()
-        for half, rows in zip(halves, torch.tensor_split(values, 2, dim=1), strict=True):
+        # One row cannot be halved: nothing is known of the noise, so nothing is believed.
+        parts = torch.tensor_split(values, 2, dim=1) if projection.n_rows > 1 else (values, values)
+        for half, rows in zip(halves, parts, strict=True):
             counted = count_laws(rows.contiguous(), *ends, nodes)
             half[part] = _smoothed(counted, missing[part])
+    error = (halves[0] - halves[1]) / 2
     return SlicePool(
         directions=torch.from_numpy(directions).float(),
         coefficients=coefficients,
@@ -144,7 +147,7 @@ def slice_pool(
         lower=torch.from_numpy(lower).float(),
         width=torch.from_numpy(width).float(),
         laws=halves.mean(dim=0),
-        error=(halves[0] - halves[1]) / 2,
+        error=error if projection.n_rows > 1 else torch.full_like(error, torch.inf),
     )
 
 

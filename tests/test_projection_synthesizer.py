@@ -475,7 +475,6 @@ def rows_of(table, columns, **options):
 
 
 class TestOddTables:
-    @pytest.mark.xfail(strict=True, reason='slice_pool halves the rows: an empty half gives NaN')
     @pytest.mark.parametrize('generator', ['mixture', 'mlp'])
     @pytest.mark.parametrize('public_domain', [True, False])
     def test_one_row(self, generator, public_domain):
