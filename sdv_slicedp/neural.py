@@ -29,7 +29,8 @@ class ShownCells:
     def __init__(self, kept: npt.NDArray[np.int64], law: npt.NDArray[np.float64]) -> None:
         """Keep cells ``kept`` of a column with this law over all of its cells."""
         self.kept = kept
-        self.share = law[kept] / law[kept].sum()
+        total = law[kept].sum()
+        self.share = law[kept] / total if total > 0 else np.full(len(kept), 1 / len(kept))
 
     def __call__(self, table: Tables) -> Tables:
         """Laws over the kept cells, from laws over all, one in each row."""

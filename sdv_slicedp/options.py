@@ -75,8 +75,7 @@ def check_training(options: Mapping[str, Any]) -> None:
         elif name in CHOICES:
             _check_choice(name, value, CHOICES[name])
         elif name in FLAGS:
-            if not isinstance(value, bool):
-                raise SynthesizerInputError(f'{name} must be True or False, got {value!r}.')
+            check_flag(name, value)
         elif name == 'learning_rate':
             _check_rate(name, value)
         elif name == 'callback':
@@ -86,6 +85,12 @@ def check_training(options: Mapping[str, Any]) -> None:
             raise SynthesizerInputError(f'{name} must be an integer of at least 1, got None.')
         else:
             _check_count(name, value, COUNTS.get(name, 1))
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Refuse what is neither ``True`` nor ``False``."""
+    if not isinstance(value, bool):
+        raise SynthesizerInputError(f'{name} must be True or False, got {value!r}.')
 
 
 def _check_generator(value: Any) -> None:

@@ -209,10 +209,12 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
         options.check_training(training)
         release = self.get_release()
         chosen = {**self._training_options(), **training}
-        if warm_start and not _same_generator(self.generator, chosen['generator']):
+        options.check_flag('warm_start', warm_start)
+        same = _same_generator(self.generator, chosen['generator'])
+        if warm_start and not (same and chosen['n_components'] == self.n_components):
             raise SynthesizerInputError(
-                'warm_start=True goes on with the generator as it is; to train another one, set '
-                'warm_start=False.'
+                'warm_start=True goes on with the generator and the n_components that there are; '
+                'to train others, set warm_start=False.'
             )
         self._train(release, chosen, self._model if warm_start else None)
         self.__dict__.update(chosen)

@@ -474,6 +474,13 @@ def rows_of(table, columns, **options):
     return sample(fit(make(make_metadata(columns), **options), table))
 
 
+def test_warm_start_takes_no_other_size_and_no_other_truth(of_each):
+    with pytest.raises(SynthesizerInputError, match='n_components'):
+        of_each.refit(warm_start=True, n_components=7)
+    with pytest.raises(SynthesizerInputError, match='warm_start must be True or False'):
+        of_each.refit(warm_start='yes')
+
+
 class TestOddTables:
     @pytest.mark.parametrize('generator', ['mixture', 'mlp'])
     @pytest.mark.parametrize('public_domain', [True, False])
