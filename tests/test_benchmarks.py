@@ -175,7 +175,7 @@ def test_objectives_are_trained_on_a_release(tiny_task, monkeypatch, name):
     model = projection_quality.plainly_trained(release, getattr(projection_quality, name), 0)
     assert len(model.loss_values) == 12 and np.isfinite(model.loss_values['Loss']).all()
     rows = projection_quality.rows_of(synthesizer, model, 50)
-    assert rows['n'].between(0, 49).all() and set(rows['c'].dropna()) <= {'x', 'y'}
+    assert rows['n'].dropna().between(0, 49).all() and set(rows['c'].dropna()) <= {'x', 'y'}
     scores = projection_quality.scored(tiny_task, rows, 0, 1.0)
     assert 0 < scores['tv1'] < 1 and scores['cpu_s'] == 1.0
 
