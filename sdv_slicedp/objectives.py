@@ -23,10 +23,9 @@ from sdv_slicedp.grid_divergence import (
     grid_f_divergence,
     node_laws,
     node_shares,
-    smoothing,
 )
 from sdv_slicedp.projection import Projection
-from sdv_slicedp.slice_pool import NODES_PER_SCALE, SlicePool
+from sdv_slicedp.slice_pool import SlicePool
 
 TEMPERATURE = 0.7
 """Of the Gumbel-softmax."""
@@ -182,7 +181,7 @@ class PairLaws:
     ) -> torch.Tensor:
         """Smoothed laws of the generator on some slices."""
         made = laws(probabilities, chosen, pool.nodes)
-        return made @ smoothing(pool.nodes, NODES_PER_SCALE).to(made.device)
+        return made @ pool.smoother
 
 
 def _single_laws(cells: CellMap, pool: SlicePool) -> LinearLaws:
@@ -272,7 +271,6 @@ class RecordLaws:
         """Look at ``slices_per_step`` slices of the pool at a time."""
         self._records = Records(cells, pool, stream)
         self._pool = pool.to(stream.device)
-        self._smooth = smoothing(pool.nodes, NODES_PER_SCALE).to(stream.device)
         self._divergence, self._kernel = divergence, GridKernel(None, NODE_RIDGE)
         self._chunks = chunks(len(pool), slices_per_step)
 
@@ -296,7 +294,7 @@ class RecordLaws:
         pool = self._pool
         values = self._records.project(laws, chosen)
         made = node_laws(values, pool.lower[chosen], pool.width[chosen], pool.nodes)
-        return made @ self._smooth
+        return made @ pool.smoother
 
 
 class RecordSamples:

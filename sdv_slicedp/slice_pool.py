@@ -9,6 +9,7 @@ columns are exact. Otherwise the slices are the released directions themselves.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -65,6 +66,11 @@ class SlicePool:
     def nodes(self) -> int:
         """Nodes of each slice."""
         return self.laws.shape[1]
+
+    @cached_property
+    def smoother(self) -> torch.Tensor:
+        """Matrix that smooths laws of noiseless records to ``scale``, Eq. (27)."""
+        return smoothing(self.nodes, NODES_PER_SCALE).to(self.laws.device)
 
     def __len__(self) -> int:
         """Number of slices."""
