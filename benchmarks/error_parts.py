@@ -16,7 +16,7 @@ from scoring import Grid, comparable, total_variation
 from sdv.metadata import Metadata
 
 from sdv_slicedp import SlicedDPSynthesizer
-from sdv_slicedp.denoising import denoise
+from sdv_slicedp.denoising import denoise, pair_tables
 from sdv_slicedp.domain import (
     MISSING,
     UNCOUNTED,
@@ -80,7 +80,7 @@ def split(
     rows, made = (_processed(metadata, table) for table in (real, synthetic))
     codes = _pair_cells(release, rows)
     truth, sample = _empirical(release, codes), _empirical(release, _pair_cells(release, made))
-    released = [marginal.counts / release.noisy_rows for marginal in release.marginals]
+    released = [table.counts / release.noisy_rows for table in pair_tables(release)]
     target = denoise(release)
     denoised, trained = Laws(target.laws, target.tables), _exact(release, model)
     fine = [_fine_law(column, rows) for column in release.columns]
@@ -154,7 +154,7 @@ def _empirical(release: Release, codes: list[Integers]) -> Laws:
     """Laws of the rows of a table."""
     rows, sizes = len(codes[0]), [column.n_bins + 1 for column in release.columns]
     pairs = []
-    for a, b in (marginal.columns for marginal in release.marginals):
+    for a, b in (table.columns for table in pair_tables(release)):
         counts = np.bincount(codes[a] * sizes[b] + codes[b], minlength=sizes[a] * sizes[b])
         pairs.append(counts.reshape(sizes[a], sizes[b])[:-1, :-1] / rows)
     columns = [
@@ -175,7 +175,7 @@ def _exact(release: Release, model: MixtureModel) -> Laws:
         components.append(wide)
     pairs = [
         components[a].T @ components[b] / len(components[a])
-        for a, b in (marginal.columns for marginal in release.marginals)
+        for a, b in (table.columns for table in pair_tables(release))
     ]
     return Laws([table.mean(axis=0) for table in components], pairs)
 

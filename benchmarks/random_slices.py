@@ -26,7 +26,16 @@ import quality
 import torch
 from scipy.special import ndtri
 
-from sdv_slicedp import SlicedDPSynthesizer, accounting, fitting, models, slices, stages, training
+from sdv_slicedp import (
+    SlicedDPSynthesizer,
+    accounting,
+    fitting,
+    models,
+    slices,
+    stages,
+    table_stages,
+    training,
+)
 from sdv_slicedp.curator import Curator
 from sdv_slicedp.denoising import denoise
 from sdv_slicedp.divergence import PairDivergence
@@ -174,9 +183,15 @@ class SlicedDivergence:
     joins: int
     targets: Sequence[torch.Tensor] = ()
 
-    def loss_and_gradient(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    @property
+    def law(self) -> torch.Tensor:
+        return self.pairs.law
+
+    def loss_and_gradient(
+        self, logits: torch.Tensor, epoch: int = 0
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """As :meth:`PairDivergence.loss_and_gradient`; called once an epoch."""
-        loss, gradient = self.pairs.loss_and_gradient(logits)
+        loss, gradient = self.pairs.loss_and_gradient(logits, epoch)
         self.joins -= 1
         if self.joins >= 0:
             return loss, gradient
@@ -217,7 +232,7 @@ class RandomSliceSynthesizer(SlicedDPSynthesizer):
         columns = stages.drop_hidden_missing(columns, self._attested())
         left = budget - accounting.mu_squared(ledger.entries)
         for_pairs = left * (1 - plan.share) if plan.share < 1 else left
-        released = stages.choose_bins(columns, for_pairs, histogram)
+        released = table_stages.choose_bins(columns, for_pairs, histogram)
         curator.encode(released)
         marginals, self.sigma = [], 0.0
         if plan.share:
@@ -228,15 +243,16 @@ class RandomSliceSynthesizer(SlicedDPSynthesizer):
                 self.sigma = accounting.rescale((entry,), factor)[0].sigma
             ledger.record(replace(entry, sigma=self.sigma))
         if plan.share < 1:
-            sigmas = stages.choose_pairs(curator, released, for_pairs, histogram)
-            marginals = stages.measure_pairs(curator, sigmas, ledger.entries, total, cost)
+            sigmas = table_stages.choose_pairs(curator, released, for_pairs, histogram)
+            fill = table_stages.Fill(ledger.entries, *total, cost)
+            marginals = table_stages.measure_pairs(curator, sigmas, fill)
         self._release = Release(released, marginals, ledger.entries, *total)
         self.asked = choose_slices(self._release, self.sigma, plan, self.random_state)
         self.answers = curator.slices(self.asked, self.sigma)
 
     def _train(self, release: Release, options: dict[str, Any], start: Any = None) -> None:
         target, rows = denoise(release), release.noisy_rows
-        enough = training.enough_epochs(release) if release.marginals else training.MEDIUM_EPOCHS
+        enough = training.enough_epochs(release) if release.marginals else training.FEWEST_EPOCHS
         steps = training.TrainingPlan(epochs=options['epochs'] or enough)
         pairs = divergence = PairDivergence(target, torch.device('cpu'))
         self.slices = [SliceLaw(one, pairs.offsets) for one in self.asked]
@@ -251,7 +267,7 @@ class RandomSliceSynthesizer(SlicedDPSynthesizer):
         )
         rate = training.RATES['pairs']
         rates, progress = (rate, rate * steps.final_rate), Progress(steps.epochs)
-        fitting.minimise_pairs(divergence, logits, rates, progress)
+        logits = fitting.minimise_pairs(divergence, logits, rates, progress)
         self.laws, self.offsets = pairs.softmax(logits), pairs.offsets
         components = np.split(self.laws.numpy().T, pairs.offsets[1:-1], axis=1)
         self._model = models.mixture_model(release.columns, target, components, progress.losses)

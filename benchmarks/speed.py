@@ -85,7 +85,7 @@ def measured(case: Case, options: argparse.Namespace) -> dict[str, Any]:
         'columns': len(table.columns),
         'table_mb': table.memory_usage(deep=False).sum() / MEGABYTE,
         'table_deep_mb': table.memory_usage(deep=True).sum() / MEGABYTE,
-        'pairs': len(synthesizer.get_release().marginals),
+        'pairs': sum(len(m.columns) == 2 for m in synthesizer.get_release().marginals),
         'cells': sum(column.n_bins for column in synthesizer.get_release().columns),
         'import_s': imported,
         'sampled': rows,

@@ -123,6 +123,12 @@ def _parser() -> argparse.ArgumentParser:
         default='histogram',
         help='what is measured; default: %(default)s',
     )
+    fit.add_argument(
+        '--target-columns',
+        nargs='+',
+        metavar='COLUMN',
+        help='columns that matter most, such as one to predict; a public hint',
+    )
     fit.add_argument('--table-name', metavar='NAME', help='which table of the metadata')
     demo.add_argument('--epsilon', type=float, default=1.0, help='default: %(default)s')
     fit.add_argument('--epsilon', type=float, required=True, help='privacy budget')
@@ -187,6 +193,7 @@ def _synthesizer(
         delta=options.delta,
         public_domain=public_domain,
         mechanism=getattr(options, 'mechanism', 'histogram'),
+        target_columns=getattr(options, 'target_columns', None),
         random_state=options.seed,
         verbose=True,
     )

@@ -8,6 +8,7 @@ Formal guarantees:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -50,7 +51,7 @@ class Curator:
         self._located: dict[str, tuple[ColumnDomain, Integers]] = {}
         self._codes: list[npt.NDArray[np.int32]] = []
         self._sizes: list[int] = []
-        self._tables: dict[Pair, Integers] = {}
+        self._tables: dict[tuple[int, ...], Integers] = {}
 
     def counts(
         self, stage: str, text: str, slices: Sequence[tuple[ColumnDomain, Cells]], sigma: float
@@ -137,14 +138,14 @@ class Curator:
         true = [np.abs(self._pair(pair) - e).sum() for pair, e in zip(pairs, expected, strict=True)]
         return np.array(true, dtype=np.int64) + discrete_gaussian(len(pairs), sigma)
 
-    def pairs(self, pairs: Sequence[Pair], entry: LedgerEntry) -> list[Integers]:
-        """Noisy two-column tables over the pair cells.
+    def tables(self, asked: Sequence[tuple[int, ...]], entry: LedgerEntry) -> list[Integers]:
+        """Noisy tables of two or three columns over their pair cells.
 
         Formal guarantees:
             A row lies in at most one cell of a table, so a record changes one count, by 1.
         """
         self._ledger.record(entry)
-        tables = [self._pair(pair) for pair in pairs]
+        tables = (self._crossed(columns) for columns in asked)
         return [t + discrete_gaussian(t.size, entry.sigma).reshape(t.shape) for t in tables]
 
     def project(self, laid_out: Sequence[embedding.Block], entry: ProjectionEntry) -> Projection:
@@ -184,13 +185,20 @@ class Curator:
         return positions
 
     def _pair(self, pair: Pair) -> Integers:
-        if pair not in self._tables:
-            (a, b), sizes = pair, self._sizes
-            joint = self._codes[a] * np.int32(sizes[b] + 1) + self._codes[b]
-            counts = np.bincount(joint, minlength=(sizes[a] + 1) * (sizes[b] + 1))
-            table = counts.reshape(sizes[a] + 1, sizes[b] + 1)[:-1, :-1]
-            self._tables[pair] = table.astype(np.int64)
+        """As :meth:`_crossed`, kept for the next time."""
+        self._tables[pair] = self._crossed(pair)
         return self._tables[pair]
+
+    def _crossed(self, columns: tuple[int, ...]) -> Integers:
+        if columns in self._tables:
+            return self._tables[columns]
+        shape = tuple(self._sizes[column] + 1 for column in columns)
+        joint = self._codes[columns[0]].astype(np.int64)
+        for column, size in zip(columns[1:], shape[1:], strict=True):
+            joint = joint * size + self._codes[column]
+        counts = np.bincount(joint, minlength=math.prod(shape)).reshape(shape)
+        counted = tuple(slice(0, size - 1) for size in shape)
+        return counts[counted].astype(np.int64)
 
 
 def _noisy_histogram(cells: Integers, n_cells: int, sigma: float) -> Integers:

@@ -7,14 +7,16 @@ the data.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sdv_slicedp import hubs
 from sdv_slicedp.domain import NumericalDomain
 from sdv_slicedp.grid import Cells, Floats, column_law
+from sdv_slicedp.hubs import HubLaw
 from sdv_slicedp.release import ColumnRelease, Marginal, Release
-from sdv_slicedp.shrinkage import denoised_interaction
+from sdv_slicedp.shrinkage import denoised_interaction, denoised_three_way
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Target:
         pairs: Column positions of each two-column law.
         tables: Two-column laws, in the order of ``pairs``.
         noise: Noise scale of each two-column law, sigma / rows, shape ``(pairs,)``.
+        hubs: Three-column laws of the hub columns.
     """
 
     laws: tuple[Floats, ...]
@@ -34,27 +37,68 @@ class Target:
     pairs: tuple[tuple[int, int], ...]
     tables: tuple[Floats, ...]
     noise: Floats
+    hubs: tuple[HubLaw, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Estimated counts of two columns, and the noise scale of an entry."""
+
+    columns: tuple[int, int]
+    counts: Floats
+    sigma: float
 
 
 def denoise(release: Release, *, shrink: bool = True) -> Target:
-    """Denoised laws of a release: Eqs. (9) to (11)."""
+    """Denoised laws of a release, with those of its hubs: Eqs. (9) to (11), (33) and (35)."""
+    target = denoise_pairs(release, shrink=shrink)
+    measured = sorted({m.columns[0] for m in release.marginals if len(m.columns) == 3})
+    return replace(target, hubs=tuple(_hub_law(hub, release, target) for hub in measured))
+
+
+def denoise_pairs(release: Release, *, shrink: bool = True) -> Target:
+    """Denoised laws of the columns and pairs of a release: Eqs. (9) to (11)."""
     rows = release.noisy_rows
+    measured = pair_tables(release)
     fine = [column_law(c.domain, c.levels) for c in release.columns]
     laws = consistent_margins(release, fine, rows)
     fine_laws = [
         _within_bins(column, counts, law)
         for column, (_, counts, _), law in zip(release.columns, fine, laws, strict=True)
     ]
-    tables = [
-        denoised_pair(m, release.columns, laws, rows, shrink=shrink) for m in release.marginals
-    ]
+    tables = [denoised_pair(m, release.columns, laws, rows, shrink=shrink) for m in measured]
     return Target(
         tuple(laws),
         tuple(fine_laws),
-        tuple((m.columns[0], m.columns[1]) for m in release.marginals),
+        tuple(m.columns for m in measured),
         tuple(tables),
-        np.array([m.sigma / rows for m in release.marginals]),
+        np.array([m.sigma / rows for m in measured]),
     )
+
+
+def pair_tables(release: Release) -> list[Table]:
+    """Counts of all measured pairs: their own, and the sums of slices of three columns.
+
+    All are averaged by inverse variance; a sum over c cells has c times the variance of one.
+    """
+    weighted: dict[tuple[int, int], Floats] = {}
+    precision: dict[tuple[int, int], float] = {}
+    for marginal in release.marginals:
+        for axis in range(3) if len(marginal.columns) == 3 else (None,):
+            columns, counts, variance = marginal.columns, marginal.counts, marginal.sigma**2
+            if axis is not None:
+                columns = (*columns[:axis], *columns[axis + 1 :])
+                variance *= counts.shape[axis]
+                counts = counts.sum(axis)
+            if columns[0] > columns[1]:
+                columns, counts = columns[::-1], counts.T
+            pair = (columns[0], columns[1])
+            weighted[pair] = weighted.get(pair, 0.0) + counts / variance
+            precision[pair] = precision.get(pair, 0.0) + 1 / variance
+    return [
+        Table(pair, weighted[pair] / precision[pair], precision[pair] ** -0.5)
+        for pair in sorted(weighted)
+    ]
 
 
 def consistent_margins(
@@ -71,7 +115,8 @@ def consistent_margins(
         variance = np.bincount(column.bins, spread, column.n_bins)
         precision.append(1.0 / np.maximum(variance, 1e-9))
         weighted.append(own / np.maximum(variance, 1e-9))
-    for marginal in release.marginals:
+    pairs = (marginal for marginal in release.marginals if len(marginal.columns) == 2)
+    for marginal in pairs:
         for position, other in zip(marginal.columns, (1, 0), strict=True):
             variance = marginal.sigma**2 * marginal.counts.shape[other]
             precision[position] += 1.0 / variance
@@ -114,7 +159,7 @@ def _within_bins(column: ColumnRelease, counts: Floats, law: Floats) -> Floats:
 
 
 def denoised_pair(
-    marginal: Marginal,
+    marginal: Table,
     columns: Sequence[ColumnRelease],
     laws: Sequence[Floats],
     rows: float,
@@ -131,3 +176,29 @@ def denoised_pair(
         first, second = (isinstance(columns[i].domain, NumericalDomain) for i in (a, b))
         interaction = denoised_interaction(interaction, marginal.sigma / rows, (first, second))
     return independent + interaction
+
+
+def _hub_law(hub: int, release: Release, target: Target) -> HubLaw:
+    """What the pairs imply of a hub, and what its slices of three columns show beyond."""
+    law = hubs.lookup(target.pairs, target.tables)
+    measured = {m.columns[1:]: m for m in release.marginals if m.columns[0] == hub}
+    tables = {}
+    for a, b in target.pairs:
+        if hub in (a, b):
+            continue
+        tables[a, b] = hubs.implied(law(a, b), law(hub, a), law(hub, b))
+        if (a, b) in measured:
+            tables[a, b] += _three_way(measured[a, b], tables[a, b], release)
+    return HubLaw(hub, tables)
+
+
+def _three_way(marginal: Marginal, implied: Floats, release: Release) -> Floats:
+    """Dependence between three columns beyond what their pairs imply, denoised, Eq. (35)."""
+    difference = marginal.counts / release.noisy_rows - implied
+    for axis in range(3):
+        difference -= difference.mean(axis, keepdims=True)
+    first, second = (
+        isinstance(release.columns[i].domain, NumericalDomain) for i in marginal.columns[1:]
+    )
+    noise = marginal.sigma / release.noisy_rows
+    return denoised_three_way(difference, noise, (first, second))

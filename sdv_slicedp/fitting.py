@@ -17,6 +17,13 @@ SMALL = 2 * 10**8
 """Multiplications per matrix product below which training keeps to one thread."""
 
 
+BETA = 0.9
+"""Decay of both averages of Adam on pairs. The gradient is exact, so a short memory will do."""
+GROWTH_SCATTER = 0.3
+"""Spread of the logits of components that come from one."""
+SMALLEST_LAW = 1e-6
+
+
 def random_stream(seed: int | None, device: torch.device) -> torch.Generator:
     """A stream of its own on a device; from the entropy of the system without a seed."""
     stream = torch.Generator(device=device)
@@ -40,7 +47,7 @@ def starting_point(
     """
     stream = random_stream(seed, torch.device('cpu'))
     noise = torch.randn(len(law), n_components, generator=stream)
-    return torch.log(law.clamp_min(1e-6))[:, None] + scale * noise.to(law.device)
+    return torch.log(law.clamp_min(SMALLEST_LAW))[:, None] + scale * noise.to(law.device)
 
 
 def minimise_pairs(
@@ -48,25 +55,55 @@ def minimise_pairs(
     logits: torch.Tensor,
     rates: tuple[float, float],
     progress: Progress,
-) -> None:
-    """Adam (Kingma and Ba, arXiv 1412.6980v9) on the logits of a mixture, in place.
+    *,
+    pull: float = 0.0,
+    growth: int = 1,
+    seed: int | None = None,
+) -> torch.Tensor:
+    """Adam (Kingma and Ba, arXiv 1412.6980v9) on the logits of a mixture.
+
+    The decay towards the product of the one-column laws is decoupled from the gradient (Loshchilov
+    and Hutter, arXiv 1711.05101), Eq. (37): of the many mixtures with about the same pairs, it
+    prefers one of large entropy.
 
     Args:
-        divergence: Loss (8), with its gradient in closed form.
+        divergence: Loss (8) and (36), with its gradient in closed form.
         logits: Shape ``(T, N)``.
-        rates: First and last step, geometric in between.
+        rates: First and last step, linear in between.
         progress: Epochs to go.
+        pull: Strength of the decay.
+        growth: Each component becomes so many, half-way.
+        seed: Seed of what they differ by.
+
+    Returns:
+        Logits of shape ``(T, growth N)``.
     """
+    logits = logits.clone()
+    base = torch.log(divergence.law.clamp_min(SMALLEST_LAW))[:, None]
     mean, square = torch.zeros_like(logits), torch.zeros_like(logits)
-    with few_threads(logits.numel() * len(logits)):
+    with few_threads(growth * logits.numel() * len(logits)):
         for epoch in progress:
-            loss, gradient = divergence.loss_and_gradient(logits)
-            mean.lerp_(gradient, 0.1)
-            square.lerp_(gradient.square_(), 0.01)
-            rate = rates[0] * (rates[1] / rates[0]) ** (epoch / progress.epochs)
-            spread = square.div(1 - 0.99 ** (epoch + 1)).sqrt_().add_(1e-12)
-            logits.addcdiv_(mean, spread, value=-rate / (1 - 0.9 ** (epoch + 1)))
+            if growth > 1 and epoch == progress.epochs // 2:
+                logits = _grown(logits, growth, seed)
+                mean, square = mean.repeat(1, growth), square.repeat(1, growth)
+            loss, gradient = divergence.loss_and_gradient(logits, epoch)
+            mean.lerp_(gradient, 1 - BETA)
+            square.lerp_(gradient.square_(), 1 - BETA)
+            rate = rates[0] + (rates[1] - rates[0]) * epoch / progress.epochs
+            unbiased = 1 - BETA ** (epoch + 1)
+            logits.lerp_(base.expand_as(logits), pull * rate)
+            spread = square.div(unbiased).sqrt_().add_(1e-12)
+            logits.addcdiv_(mean, spread, value=-rate / unbiased)
             progress.record(float(loss))
+    return logits
+
+
+def _grown(logits: torch.Tensor, growth: int, seed: int | None) -> torch.Tensor:
+    """Every component several times, each a little different."""
+    stream = random_stream(seed, torch.device('cpu'))
+    repeated = logits.repeat(1, growth)
+    noise = torch.randn(repeated.shape, generator=stream)
+    return repeated + GROWTH_SCATTER * noise.to(logits.device)
 
 
 def minimise_network(

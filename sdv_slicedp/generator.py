@@ -6,8 +6,9 @@ p(x) = 1/N sum_z prod_j P_j[z, x_j]. Its state is a function of the release alon
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,12 @@ import pandas as pd
 
 from sdv_slicedp.domain import MISSING, CategoricalDomain, ColumnDomain, from_units
 
+if TYPE_CHECKING:
+    from sdv_slicedp.coupling import Coupling
+
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Bins = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
@@ -37,13 +42,28 @@ class ColumnDecoder:
     bins: Integers
     law: Floats
 
-    def positions(self, bins: Integers, rng: np.random.Generator) -> Integers:
-        """Grid positions drawn inside the given pair cells, shape ``(n,)``."""
+    def positions(
+        self, bins: Bins, rng: np.random.Generator, places: Floats | None = None
+    ) -> Integers:
+        """Grid positions inside the given pair cells, shape ``(n,)``.
+
+        Args:
+            bins: Pair cells.
+            rng: Source of randomness.
+            places: Where in their pair cells, from 0 to 1 in order of position; ``None`` for
+                anywhere, by the law inside the cell.
+        """
         steps = self.bins + _cumulative(self.law, self.bins)
-        cells = np.searchsorted(steps, bins + rng.random(len(bins)), side='right')
-        cells = _inside(cells, bins, self.bins)
+        drawn = rng.random(len(bins)) if places is None else places
+        cells = _inside(np.searchsorted(steps, bins + drawn, side='right'), bins, self.bins)
+        if places is None:
+            left = rng.random(len(bins))
+        else:
+            before = np.r_[0.0, steps[:-1]][cells]
+            before = np.maximum(before, bins)
+            left = np.clip((bins + drawn - before) / np.maximum(steps[cells] - before, 1e-15), 0, 1)
         width = (self.upper - self.lower)[cells].astype(np.float64) + 1.0
-        inside = np.floor(rng.random(len(bins)) * width)
+        inside = np.floor(left * width)
         return self.lower[cells] + np.minimum(inside, width - 1).astype(np.int64)
 
     def values(self, positions: Integers) -> pd.Series:
@@ -71,7 +91,7 @@ def _cumulative(law: Floats, groups: Integers) -> Floats:
     return result
 
 
-def _inside(cells: Integers, bins: Integers, cell_bins: Integers) -> Integers:
+def _inside(cells: Integers, bins: Bins, cell_bins: Integers) -> Integers:
     """Cells moved into their pair cell where rounding put them next to it."""
     every = np.arange(cell_bins[-1] + 1)
     first = np.searchsorted(cell_bins, every, side='left')
@@ -105,6 +125,7 @@ class MixtureModel:
         components: list[npt.NDArray[np.float32]],
         decoders: list[ColumnDecoder],
         loss_values: pd.DataFrame,
+        coupling: Coupling | None = None,
     ) -> None:
         """Keep the fitted tables.
 
@@ -112,7 +133,9 @@ class MixtureModel:
             components: One array of shape ``(N, n_bins)`` per column, rows sum to 1.
             decoders: One per column.
             loss_values: Columns ``Epoch`` and ``Loss``.
+            coupling: How numbers lie in their pair cells together.
         """
+        self.coupling = coupling
         self.components = components
         self.decoders = decoders
         self.loss_values = loss_values
@@ -132,12 +155,34 @@ class MixtureModel:
         n_components = len(self.components[0])
         component = np.sort(self._rng.permutation(n_components)[np.arange(num_rows) % n_components])
         order = self._rng.permutation(num_rows)
-        frame = {}
-        for table, decoder in zip(self.components, self.decoders, strict=True):
-            bins = draw_cells(table, component, self._rng)
-            positions = decoder.positions(bins, self._rng)[order]
-            frame[decoder.domain.name] = decoder.values(positions)
-        return pd.DataFrame(frame, index=pd.RangeIndex(num_rows), copy=False)
+        bins = [
+            draw_cells(table, component, self._rng).astype(np.int32) for table in self.components
+        ]
+        return decoded(bins, self.decoders, self.coupling, order, self._rng)
+
+
+def decoded(
+    bins: Sequence[Bins],
+    decoders: Sequence[ColumnDecoder],
+    coupling: Coupling | None,
+    order: Integers,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Rows in the processed space, of the given pair cells.
+
+    Args:
+        bins: Pair cells of each column, shape ``(n,)``.
+        decoders: One per column.
+        coupling: How numbers lie in their pair cells together.
+        order: Rows in the order in which they are shown.
+        rng: Source of randomness.
+    """
+    places = {} if coupling is None else coupling.places([bins[i] for i in coupling.columns], rng)
+    frame = {}
+    for i, decoder in enumerate(decoders):
+        positions = decoder.positions(bins[i], rng, places.get(i))
+        frame[decoder.domain.name] = decoder.values(positions[order])
+    return pd.DataFrame(frame, index=pd.RangeIndex(len(order)), copy=False)
 
 
 def draw_cells(

@@ -11,10 +11,11 @@ Formal guarantees:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
-from sdv_slicedp import embedding, projection_stages, stages
+from sdv_slicedp import embedding, hubs, projection_stages, stages, table_stages
 from sdv_slicedp.accounting import (
     REPLACE_ONE,
     Ledger,
@@ -29,6 +30,7 @@ from sdv_slicedp.errors import DomainError
 from sdv_slicedp.projection_stages import ProjectionPlan
 from sdv_slicedp.release import Release
 from sdv_slicedp.slices import HistogramPlan
+from sdv_slicedp.table_stages import Fill
 
 
 def measure(
@@ -39,6 +41,7 @@ def measure(
     delta: float,
     ledger: Ledger,
     public_columns: Sequence[str] = (),
+    target_columns: Sequence[str] | None = None,
     plan: HistogramPlan | None = None,
 ) -> Release:
     """Measure the slices of a table and return their release.
@@ -51,6 +54,7 @@ def measure(
         delta: Privacy budget, in (0, 1).
         ledger: Receives an entry before each access to the rows.
         public_columns: Columns whose declared ranges were attested as public, for the release.
+        target_columns: Columns that matter most, a public hint; ``None`` for those that seem to.
         plan: Public parameters of the mechanism.
 
     Returns:
@@ -64,8 +68,8 @@ def measure(
     Formal guarantees:
         (epsilon, delta)-differential privacy under ``add_or_remove_one``. Scales may depend on
         earlier noisy answers, so the last stage is planned by a bound that holds under fully
-        adaptive composition (docs/privacy.md). Public: ``domains``, ``plan``, the
-        budget.
+        adaptive composition (docs/privacy.md). Public: ``domains``, ``target_columns``,
+        ``plan``, the budget.
     """
     plan = plan or HistogramPlan()
     validate_budget(epsilon, delta)
@@ -82,12 +86,19 @@ def measure(
     columns = stages.trim_bounds(columns, domains)
     columns = stages.drop_hidden_missing(columns, public_columns)
     remaining = budget - mu_squared(ledger.entries[already:])
-    released = stages.choose_bins(columns, remaining, plan)
+    for_pairs = remaining * (1 - plan.triple_share if len(domains) > 2 else 1)
+    released = table_stages.choose_bins(columns, for_pairs, plan)
+    has_hubs = bool(plan.triple_share and hubs.candidates(released, target_columns))
+    for_pairs = for_pairs if has_hubs else remaining
     curator.encode(released)
-    sigmas = stages.choose_pairs(curator, released, remaining, plan)
-    spent = tuple(e for e in ledger.entries[already:] if isinstance(e, LedgerEntry))
-    marginals = stages.measure_pairs(curator, sigmas, spent, (epsilon, delta), cost)
-    return Release(
+
+    def rest() -> Fill:
+        spent = tuple(e for e in ledger.entries[already:] if isinstance(e, LedgerEntry))
+        return Fill(spent, epsilon, delta, cost)
+
+    sigmas = table_stages.choose_pairs(curator, released, for_pairs, plan)
+    marginals = table_stages.measure_pairs(curator, sigmas, None if has_hubs else rest())
+    release = Release(
         columns=tuple(released),
         marginals=tuple(marginals),
         ledger=tuple(ledger.entries[already:]),
@@ -95,6 +106,11 @@ def measure(
         delta=delta,
         public_columns=tuple(public_columns),
     )
+    if not has_hubs:
+        return release
+    triples = table_stages.choose_triples(release, target_columns, plan)
+    marginals += table_stages.measure_triples(curator, triples, rest())
+    return replace(release, marginals=tuple(marginals), ledger=tuple(ledger.entries[already:]))
 
 
 def measure_projection(

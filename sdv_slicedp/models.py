@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from sdv_slicedp.coupling import Coupling
 from sdv_slicedp.denoising import Target
 from sdv_slicedp.domain import CategoricalDomain
 from sdv_slicedp.generator import ColumnDecoder, MixtureModel
@@ -24,7 +25,11 @@ Columns = Sequence[ColumnRelease]
 
 
 def mixture_model(
-    columns: Columns, target: Target, components: Sequence[Tables], losses: pd.DataFrame
+    columns: Columns,
+    target: Target,
+    components: Sequence[Tables],
+    losses: pd.DataFrame,
+    coupling: Coupling | None = None,
 ) -> MixtureModel:
     """A mixture without the remainder cells, which have no value to show.
 
@@ -33,19 +38,24 @@ def mixture_model(
         target: Their laws.
         components: Laws of each column's cells, one row for each component.
         losses: Loss of each epoch.
+        coupling: How numbers lie in their pair cells together.
     """
     shown, decoders = _shown(columns, target)
     tables = [show(table) for show, table in zip(shown, components, strict=True)]
-    return MixtureModel(tables, decoders, losses)
+    return MixtureModel(tables, decoders, losses, coupling)
 
 
 def neural_model(
-    columns: Columns, target: Target, network: nn.Module, losses: pd.DataFrame
+    columns: Columns,
+    target: Target,
+    network: nn.Module,
+    losses: pd.DataFrame,
+    coupling: Coupling | None = None,
 ) -> NeuralModel:
     """A network as a sampler, without the remainder cells."""
     shown, decoders = _shown(columns, target)
     sizes = [column.n_bins for column in columns]
-    return NeuralModel(network.cpu(), sizes, shown, decoders, losses)
+    return NeuralModel(network.cpu(), sizes, shown, decoders, losses, coupling)
 
 
 def mixture_logits(columns: Columns, target: Target, model: MixtureModel) -> torch.Tensor:

@@ -11,7 +11,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from sdv_slicedp.generator import ColumnDecoder, draw_cells
+from sdv_slicedp.coupling import Coupling
+from sdv_slicedp.generator import ColumnDecoder, decoded, draw_cells
 from sdv_slicedp.networks import latent_dim
 
 Tables = npt.NDArray[np.float32]
@@ -49,6 +50,7 @@ class NeuralModel:
         shown: Sequence[ShownCells],
         decoders: Sequence[ColumnDecoder],
         loss_values: pd.DataFrame,
+        coupling: Coupling | None = None,
     ) -> None:
         """Keep a trained network.
 
@@ -58,7 +60,9 @@ class NeuralModel:
             shown: Which of them have a value.
             decoders: Values of cells, one decoder for each column.
             loss_values: Columns ``Epoch`` and ``Loss``.
+            coupling: How numbers lie in their pair cells together.
         """
+        self.coupling = coupling
         self.network = network.eval()
         self.decoders = list(decoders)
         self.loss_values = loss_values
@@ -81,12 +85,11 @@ class NeuralModel:
         latent = self._rng.standard_normal((count, latent_dim(self.network)), dtype=np.float32)
         with torch.no_grad():
             logits = self.network(torch.from_numpy(latent))
-        frame = {}
         everyone = np.arange(count)
-        for part, shown, decoder in zip(
-            torch.split(logits, self._sizes, dim=1), self._shown, self.decoders, strict=True
-        ):
-            laws = shown(torch.softmax(part, dim=1).numpy())
-            cells = draw_cells(laws, everyone, self._rng) if count else everyone
-            frame[decoder.domain.name] = decoder.values(decoder.positions(cells, self._rng))
-        return pd.DataFrame(frame, index=pd.RangeIndex(count), copy=False)
+        parts = torch.split(logits, self._sizes, dim=1)
+        laws = (
+            shown(torch.softmax(part, dim=1).numpy())
+            for part, shown in zip(parts, self._shown, strict=True)
+        )
+        bins = [draw_cells(law, everyone, self._rng) if count else everyone for law in laws]
+        return decoded(bins, self.decoders, self.coupling, everyone, self._rng)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -57,6 +57,39 @@ def check_measurement(mechanism: Any, directions: Any, n_slices: Any) -> None:
             f"n_slices={n_slices!r} and directions={directions!r} are of mechanism='projection', "
             f'got mechanism={mechanism!r}.'
         )
+
+
+def target_columns(names: Any, modelled: Sequence[str], mechanism: str) -> list[str] | None:
+    """The columns that a user named as those that matter most, as text.
+
+    Args:
+        names: ``None``, or a list of names.
+        modelled: Columns that are modelled; empty if the metadata has none yet.
+        mechanism: The mechanism that is to measure.
+
+    Raises:
+        SynthesizerInputError: If it is no list, names other columns, or the mechanism has no use
+            for it.
+    """
+    if names is None:
+        return None
+    listed = isinstance(names, list | tuple | set | frozenset)
+    if not listed or not all(isinstance(name, str | int) for name in names):
+        raise SynthesizerInputError(
+            f'target_columns must be None or a list of column names, got {names!r}.'
+        )
+    if mechanism == 'projection':
+        raise SynthesizerInputError(
+            f"target_columns={names!r} is of mechanism='histogram', got mechanism={mechanism!r}."
+        )
+    chosen = list(dict.fromkeys(str(name) for name in names))
+    unknown = sorted(set(chosen) - set(modelled))
+    if unknown and modelled:
+        raise SynthesizerInputError(
+            f'target_columns names columns that are not modelled: {unknown}. Those that are: '
+            f'{list(modelled)}.'
+        )
+    return chosen
 
 
 def check_training(options: Mapping[str, Any]) -> None:

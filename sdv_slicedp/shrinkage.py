@@ -38,6 +38,23 @@ def denoised_interaction(matrix: Floats, sigma: float, ordered: tuple[bool, bool
     return np.asarray(kept * matrix + (1 - kept) * (low_rank + smooth) / 2)
 
 
+def denoised_three_way(array: Floats, sigma: float, ordered: tuple[bool, bool]) -> Floats:
+    """Dependence between a hub and two columns without most of its noise, Eq. (35).
+
+    The cells of the hub are turned to orthonormal contrasts, those with most energy first, and
+    each contrast is shrunk as an interaction.
+
+    Args:
+        array: Measured, centred along every axis, shape ``(hub cells, a, b)``.
+        sigma: Noise scale of its entries.
+        ordered: Whether neighbours along the last two axes are alike.
+    """
+    turn, _, _ = np.linalg.svd(array.reshape(len(array), -1), full_matrices=False)
+    contrasts = np.einsum('hab,hk->kab', array, turn[:, : len(array) - 1])
+    shrunk = np.stack([denoised_interaction(matrix, sigma, ordered) for matrix in contrasts])
+    return np.asarray(np.einsum('kab,hk->hab', shrunk, turn[:, : len(array) - 1]))
+
+
 def shrink_singular_values(matrix: Floats, sigma: float, centred: bool = True) -> Floats:
     """Frobenius-optimal shrinkage of a low-rank matrix in noise, Eq. (11).
 

@@ -30,6 +30,9 @@ class HistogramPlan:
         selection_from: Scores are taken if the noise of equally measured pairs is expected to
             exceed this total variation.
         even_share: Share of the pairs' budget that every pair gets alike when there are scores.
+        triple_share: Share of what one column leaves, for the slices of three columns.
+        hubs: Hub columns of these, at most, unless a user names them.
+        partners: Columns that are crossed with a hub, two at a time, at most.
         max_bins: Pair cells of a numeric column, at most about.
         spread_weight: 0 gives the cells equal mass, 1 spreads them over the range.
         bin_noise: A numeric pair cell holds at least this many noise scales of a pair.
@@ -43,6 +46,9 @@ class HistogramPlan:
     selection_share: float = 0.05
     selection_from: float = 0.3
     even_share: float = 0.5
+    triple_share: float = 0.2
+    hubs: int = 2
+    partners: int = 15
     max_bins: int = 32
     spread_weight: float = 0.5
     bin_noise: float = 8.0
@@ -125,10 +131,11 @@ def reach(shapes: Sequence[tuple[int, ...]], rows: float) -> Floats:
 
 def expected_noise(release: Release) -> float:
     """Total variation that noise brings to a denoised pair, about, averaged over the pairs."""
-    if not release.marginals:
+    pairs = [marginal for marginal in release.marginals if len(marginal.columns) == 2]
+    if not pairs:
         return 0.0
-    gain = reach([m.counts.shape for m in release.marginals], release.noisy_rows)
-    return float(np.mean(gain * np.array([m.sigma for m in release.marginals])))
+    gain = reach([m.counts.shape for m in pairs], release.noisy_rows)
+    return float(np.mean(gain * np.array([m.sigma for m in pairs])))
 
 
 def best_scales(strength: Floats, gain: Floats, mu_squared: float) -> Floats:

@@ -1,4 +1,4 @@
-"""The stages of the histogram mechanism: what to ask next, given the noisy answers so far.
+"""The stages of single columns: what to ask next, given the noisy answers so far.
 
 Nothing here sees a row. The curator of ``mechanism.py`` answers with noisy integers; the
 decisions below are post-processing of them and of public parameters.
@@ -6,20 +6,19 @@ decisions below are post-processing of them and of public parameters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sdv_slicedp import discovery, grid, slices
-from sdv_slicedp.accounting import LedgerEntry, rescale, scale_to_budget
+from sdv_slicedp import discovery, grid
 from sdv_slicedp.domain import MISSING, CategoricalDomain, ColumnDomain, NumericalDomain
 from sdv_slicedp.errors import PrivacyError
 from sdv_slicedp.grid import Cells
 from sdv_slicedp.noise import MAX_SIGMA, admissible_sigma
-from sdv_slicedp.release import ColumnRelease, Level, Marginal
-from sdv_slicedp.slices import HistogramPlan, Pair
+from sdv_slicedp.release import Level
+from sdv_slicedp.slices import HistogramPlan
 
 if TYPE_CHECKING:
     from sdv_slicedp.curator import Curator
@@ -73,7 +72,10 @@ def check_budget(mu_squared: float, n_columns: int, plan: HistogramPlan) -> None
         PrivacyError: If the budget is too small for so many columns.
     """
     most_slices = n_columns * MOST_LEVELS + n_columns**2
-    smallest = min(plan.domain_share, plan.one_column_share, plan.selection_share / 2)
+    shares = [plan.domain_share, plan.one_column_share, plan.selection_share / 2]
+    if plan.triple_share:
+        shares.append(plan.triple_share / 2)
+    smallest = min(shares)
     if not most_slices / (smallest * mu_squared) <= MAX_SIGMA**2:
         raise PrivacyError(
             f'epsilon is too small for a table with {n_columns} modelled columns: the noise would '
@@ -230,70 +232,3 @@ def _next_cells(column: Column) -> Cells:
         return grid.root_cells(column.domain)
     last = column.levels[-1]
     return grid.refine(Cells(last.lower, last.upper), last.counts, last.sigma)
-
-
-def choose_bins(
-    columns: Sequence[Column], mu_squared: float, plan: HistogramPlan
-) -> list[ColumnRelease]:
-    """Pair cells of every column, as fine as the noise to come allows."""
-    n_pairs = max(len(slices.column_pairs(len(columns))), 1)
-    sigma = float(np.sqrt(n_pairs / mu_squared))
-    laws = [grid.column_law(column.domain, column.levels) for column in columns]
-    released = []
-    for column, (cells, counts, _) in zip(columns, laws, strict=True):
-        bins = slices.pair_cells(column.domain, cells, counts, sigma, plan)
-        n_bins = int(bins.max(initial=-1)) + 1
-        released.append(
-            ColumnRelease(column.domain, column.levels, cells.lower, cells.upper, bins, n_bins)
-        )
-    return released
-
-
-def choose_pairs(
-    curator: Curator, columns: Sequence[ColumnRelease], mu_squared: float, plan: HistogramPlan
-) -> dict[Pair, float]:
-    """Noise scale of each pair: equal, or by a noisy score of dependence where noise rules.
-
-    With equal scales every pair is measured alike, weak ones included; that is best as long as
-    the noise leaves something of a typical pair. Beyond, the budget goes where scores are high.
-    """
-    pairs = slices.column_pairs(len(columns))
-    if not pairs:
-        return {}
-    laws, rows = slices.bin_laws(columns)
-    even = float(np.sqrt(len(pairs) / mu_squared))
-    shapes = [(columns[a].n_bins, columns[b].n_bins) for a, b in pairs]
-    if np.mean(slices.reach(shapes, rows)) * even < plan.selection_from:
-        return dict.fromkeys(pairs, even)
-    expected = [np.rint(rows * np.outer(laws[a], laws[b])).astype(np.int64) for a, b in pairs]
-    sigma = equal_sigma(len(pairs), mu_squared * plan.selection_share)
-    scores = curator.distances(pairs, expected, sigma)
-    left = mu_squared * (1 - plan.selection_share)
-    sigmas = slices.allocate(scores, expected, rows, sigma, left, plan)
-    return dict(zip(pairs, slices.sigma_ladder(sigmas).tolist(), strict=True))
-
-
-def measure_pairs(
-    curator: Curator,
-    sigmas: dict[Pair, float],
-    spent: Sequence[LedgerEntry],
-    budget: tuple[float, float],
-    cost: Callable[[Iterable[LedgerEntry], float], float],
-) -> list[Marginal]:
-    """Two-column stage: all that is left of ``budget``, in the proportions of ``sigmas``."""
-    groups: dict[float, list[Pair]] = {}
-    for pair, sigma in sorted(sigmas.items(), key=lambda item: item[1]):
-        groups.setdefault(sigma, []).append(pair)
-    tiers = [f', tier {i + 1}' if len(groups) > 1 else '' for i in range(len(groups))]
-    planned = tuple(
-        LedgerEntry('pairs', f'two-column slices{tier}', len(pairs), sigma, len(pairs))
-        for tier, (sigma, pairs) in zip(tiers, groups.items(), strict=True)
-    )
-    if not planned:
-        return []
-    factor = scale_to_budget(spent, planned, *budget, cost=cost)
-    marginals = []
-    for entry, pairs in zip(rescale(planned, factor), groups.values(), strict=True):
-        for pair, counts in zip(pairs, curator.pairs(pairs, entry), strict=True):
-            marginals.append(Marginal(pair, counts, entry.sigma))
-    return sorted(marginals, key=lambda marginal: marginal.columns)

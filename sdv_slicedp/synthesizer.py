@@ -16,7 +16,7 @@ from sdv.errors import NotFittedError, RefitWarning, SynthesizerInputError
 from sdv.metadata.metadata import Metadata
 from torch.nn import Module
 
-from sdv_slicedp import frames, options, validation
+from sdv_slicedp import frames, options, schema, validation
 from sdv_slicedp.accounting import validate_budget
 from sdv_slicedp.domain import ColumnDomain
 from sdv_slicedp.history import FitHistory
@@ -49,8 +49,11 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
         public_domain: ``True``, or a list of columns, to attest that their declared ranges,
             categories, decimals and nullability were not read from the data. What is not attested
             is ignored, and discovered with a share of the budget.
-        mechanism: ``'histogram'``, noisy counts of one and two columns; or ``'projection'``, all
+        mechanism: ``'histogram'``, noisy counts of one to three columns; or ``'projection'``, all
             rows on random directions with noise, the method of arXiv 2410.19941.
+        target_columns: Of the histograms: columns that matter most, such as one that is to be
+            predicted. Slices of three columns look at these together with pairs of others. The
+            list is public; ``None`` for columns that look like it in the measured pairs.
         directions: Of the projection: ``'orthonormal'`` or ``'sphere'``.
         n_slices: Of the projection: number of directions; ``None`` for as many as coordinates.
         enforce_min_max_values: Keep samples inside the range of their column.
@@ -81,6 +84,7 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
         delta: float = 1e-6,
         public_domain: bool | Collection[str] = False,
         mechanism: str = 'histogram',
+        target_columns: Collection[str] | None = None,
         directions: str = 'orthonormal',
         n_slices: int | None = None,
         enforce_min_max_values: bool = True,
@@ -107,6 +111,8 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
         self.epsilon = epsilon
         self.delta = delta
         self.mechanism = mechanism
+        modelled = schema.modelled_columns(self._columns(), self._keys())
+        self.target_columns = options.target_columns(target_columns, list(modelled), mechanism)
         self.directions = directions
         self.n_slices = n_slices
         self.generator = generator
@@ -253,7 +259,7 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
             self._history.end(self._release)
 
     def _measure(self, processed: pd.DataFrame, ledger: Ledger) -> Release:
-        mechanism = measure
+        mechanism = partial(measure, target_columns=self.target_columns)
         if self.mechanism == 'projection':
             plan = ProjectionPlan(self.directions, self.n_slices)
             mechanism = partial(measure_projection, plan=plan)

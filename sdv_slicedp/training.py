@@ -9,8 +9,9 @@ import pandas as pd
 import torch
 from torch import nn
 
-from sdv_slicedp import fitting, models, slices
+from sdv_slicedp import coupling, fitting, models, slices
 from sdv_slicedp.cells import CellMap, cell_map
+from sdv_slicedp.coupling import Coupling
 from sdv_slicedp.denoising import Target, denoise
 from sdv_slicedp.divergence import PairDivergence
 from sdv_slicedp.generator import MixtureModel
@@ -23,10 +24,14 @@ from sdv_slicedp.progress import Callback, Progress
 from sdv_slicedp.release import ColumnRelease, Release
 from sdv_slicedp.sliced_training import SlicePlan, sliced_objective
 
-FEWEST_EPOCHS, MEDIUM_EPOCHS, MOST_EPOCHS = 300, 450, 1900
-"""Bounds of :func:`enough_epochs`, and its value at ``MEDIUM_NOISE``."""
-MEDIUM_NOISE = 0.1
-"""Total variation that noise brings to a typical pair, at which ``MEDIUM_EPOCHS`` are enough."""
+FEWEST_EPOCHS, MOST_EPOCHS = 200, 500
+"""Bounds of :func:`enough_epochs`; the fewest are enough at ``MUCH_NOISE``."""
+MUCH_NOISE = 0.07
+"""Total variation that noise brings to a typical pair, at which ``FEWEST_EPOCHS`` are enough."""
+MOST_PULL = 0.1
+"""Pull towards independence at ``MUCH_NOISE`` and beyond, see :func:`entropy_pull`."""
+GROWTH, GROWN_FROM = 4, 400
+"""So many components come from each half-way, if there are to be at least ``GROWN_FROM``."""
 PROJECTION_EPOCHS = 500
 """Epochs of a mixture on a projection."""
 MOMENTS_SHARE = 0.4
@@ -163,9 +168,14 @@ def enough_epochs(release: Release, generator: str | nn.Module = 'mixture') -> i
     times = 1 if generator == 'mixture' else NETWORK_EPOCHS
     if release.projection is not None:
         return times * PROJECTION_EPOCHS
-    noise = slices.expected_noise(release)
-    steps = MEDIUM_EPOCHS * float(np.sqrt(MEDIUM_NOISE / max(noise, 1e-9)))
+    noise = max(slices.expected_noise(release), 1e-9)
+    steps = FEWEST_EPOCHS * float(np.cbrt(MUCH_NOISE / noise))
     return times * round(min(max(steps, FEWEST_EPOCHS), MOST_EPOCHS))
+
+
+def entropy_pull(release: Release) -> float:
+    """Strength of the pull towards independence, in proportion to the noise, Eq. (37)."""
+    return MOST_PULL * min(slices.expected_noise(release) / MUCH_NOISE, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,21 +196,20 @@ class _Run:
         if start is None:
             # Without pairs, nothing would bring the scatter back.
             scale = self.plan.starting_scale if len(target.pairs) else 0.0
-            logits = fitting.starting_point(
-                divergence.law, self.plan.n_components, scale, self.seed
-            )
+            n_components = self.plan.n_components // self._growth(start)
+            logits = fitting.starting_point(divergence.law, n_components, scale, self.seed)
         elif isinstance(start, MixtureModel):
             logits = models.mixture_logits(columns, target, start).to(self.device)
         else:
             raise ValueError("generator='mixture' cannot go on from a network; train it anew.")
-        losses = self._mixture_on_pairs(divergence, logits, start)
+        logits, losses = self._mixture_on_pairs(divergence, logits, start)
         if self.problem.cells is not None:
             network = Components(logits.T.contiguous())
             losses = self._on_slices(network, 'slices', losses)
             logits = network.logits.detach().T
         laws = divergence.softmax(logits).cpu().numpy()
         components = [part.T for part in np.split(laws, divergence.offsets[1:-1])]
-        return models.mixture_model(columns, target, components, losses)
+        return models.mixture_model(columns, target, components, losses, self._coupling())
 
     def network(self, generator: str | nn.Module, start: Model | None) -> Model:
         """Train a network: on pairs, then on the slices of a projection."""
@@ -222,7 +231,13 @@ class _Run:
             losses = progress.losses
         if self.problem.cells is not None:
             losses = self._on_slices(network, 'network', losses)
-        return models.neural_model(columns, target, network, losses)
+        return models.neural_model(columns, target, network, losses, self._coupling())
+
+    def _coupling(self) -> Coupling | None:
+        """The copula inside pair cells; those of a projection are narrow."""
+        if self.problem.cells is not None:
+            return None
+        return coupling.fitted(self.problem.columns, self.problem.target)
 
     def _first(self) -> Progress:
         """The epochs on pairs: all, or those on the moments of a projection."""
@@ -230,14 +245,27 @@ class _Run:
             return self.progress
         return self.progress.part(round(MOMENTS_SHARE * self.progress.epochs))
 
+    def _growth(self, start: Model | None) -> int:
+        n_components = self.plan.n_components
+        grows = start is None and n_components >= GROWN_FROM and n_components % GROWTH == 0
+        return GROWTH if grows else 1
+
     def _mixture_on_pairs(
         self, divergence: PairDivergence, logits: torch.Tensor, start: Model | None
-    ) -> pd.DataFrame:
+    ) -> tuple[torch.Tensor, pd.DataFrame]:
         if self.problem.cells is not None and start is not None:
-            return self.progress.losses
+            return logits, self.progress.losses
         progress = self._first()
-        fitting.minimise_pairs(divergence, logits, self._rates('pairs'), progress)
-        return progress.losses
+        logits = fitting.minimise_pairs(
+            divergence,
+            logits,
+            self._rates('pairs'),
+            progress,
+            pull=entropy_pull(self.release),
+            growth=self._growth(start),
+            seed=self.seed,
+        )
+        return logits, progress.losses
 
     def _on_slices(self, network: nn.Module, kind: str, before: pd.DataFrame) -> pd.DataFrame:
         """The epochs on slices, unless noise explains all that they show beyond the moments."""

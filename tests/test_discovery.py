@@ -235,7 +235,10 @@ def test_values_that_cannot_be_categories_are_missing():
     booleans, integers, floats, texts = discovery.by_type(cells)
 
     assert [part.index.tolist() for part in (booleans, integers, floats, texts)] == [
-        [3], [1, 4], [2], [0]
+        [3],
+        [1, 4],
+        [2],
+        [0],
     ]
     assert len(discovery.by_type(pd.Series(['a', 'b'], dtype='category'))[-1]) == 2
 

@@ -78,10 +78,14 @@ def measured(kinds, n_rows: int, epsilon: float = 1.0, *, declared: bool = True)
 def assert_complete(release: Release, n_columns: int) -> None:
     assert len(release.columns) == n_columns
     assert all(c.domain.is_complete and c.levels and c.n_bins for c in release.columns)
-    pairs = [m.columns for m in release.marginals]
+    hubs = [m.columns for m in release.marginals if len(m.columns) == 3]
+    assert all(len(set(columns)) == 3 and columns[1] < columns[2] for columns in hubs)
+    pairs = [m.columns for m in release.marginals if len(m.columns) == 2]
     assert pairs == [(a, b) for a in range(n_columns) for b in range(a + 1, n_columns)]
     target = denoise(release)
-    for law in (*target.laws, *target.fine_laws, *target.tables):
+    three = [law for hub in target.hubs for law in hub.tables.values()]
+    assert len({columns[0] for columns in hubs}) == len(target.hubs)
+    for law in (*target.laws, *target.fine_laws, *target.tables, *three):
         assert np.isfinite(law).all()
         assert law.sum() == pytest.approx(1)
 
@@ -316,7 +320,7 @@ def test_the_ledger_is_written_before_the_rows_are_read():
         lambda c: c.resolutions([number], sigma),
         lambda c: c.categories(['w'], sigma, 1e-7),
         lambda c: c.distances([(0, 1)], [np.zeros((2, 2), dtype=np.int64)], sigma),
-        lambda c: c.pairs([(0, 1)], entry),
+        lambda c: c.tables([(0, 1)], entry),
     ):
         ledger = Ledger()
         with pytest.raises((KeyError, IndexError)):

@@ -98,6 +98,7 @@ class TestConstructor:
             'delta': 1e-7,
             'public_domain': ['age'],
             'mechanism': 'projection',
+            'target_columns': None,
             'directions': 'sphere',
             'n_slices': 5,
             'enforce_min_max_values': False,

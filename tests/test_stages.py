@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdv_slicedp import noise, slices, stages
-from sdv_slicedp.accounting import Ledger, LedgerEntry, gaussian_epsilon, mu_squared
+from sdv_slicedp import noise, slices, stages, table_stages
+from sdv_slicedp.accounting import Ledger, mu_squared
 from sdv_slicedp.curator import Curator
 from sdv_slicedp.domain import MISSING, CategoricalDomain, NumericalDomain
 from sdv_slicedp.release import Level
@@ -55,7 +55,7 @@ def open_curator(frame: pd.DataFrame | None = None) -> tuple[Curator, Ledger]:
 def measured(budget: float = PLENTY) -> tuple[Curator, Ledger, list]:
     curator, ledger = open_curator()
     columns = stages.measure_columns(curator, [Column(domain) for domain in KNOWN], budget)
-    released = stages.choose_bins(columns, budget, PLAN)
+    released = table_stages.choose_bins(columns, budget, PLAN)
     curator.encode(released)
     return curator, ledger, released
 
@@ -163,41 +163,3 @@ def test_a_cell_of_missing_values_stays_if_it_shows_or_is_attested(discrete):
 
     assert stages.drop_hidden_missing([shown], ()) == [shown]
     assert stages.drop_hidden_missing([hidden], ('c',)) == [hidden]
-
-
-def test_dependent_pairs_are_measured_with_less_noise():
-    """Amount decides kind; size is independent. False alarms: below 1e-4, 4 noise scales apart."""
-    curator, ledger, released = measured()
-    before = len(ledger.entries)
-    budget = 0.001
-
-    sigmas = stages.choose_pairs(curator, released, budget, PLAN)
-
-    assert sigmas[(0, 2)] < sigmas[(1, 3)]
-    assert set(sigmas) == set(slices.column_pairs(4))
-    (entry,) = ledger.entries[before:]
-    assert entry.stage == 'selection'
-    assert mu_squared([entry]) <= budget * PLAN.selection_share * (1 + 1e-9)
-
-
-def test_pairs_take_what_is_left_of_the_budget():
-    curator, ledger, _ = measured(0.01)
-    sigmas = dict.fromkeys(slices.column_pairs(4), 3.0) | {(0, 1): 6.0}
-
-    budget = (1.0, 1e-6)
-    marginals = stages.measure_pairs(curator, sigmas, ledger.entries, budget, gaussian_epsilon)
-
-    assert 0.99 < gaussian_epsilon(ledger.entries, 1e-6) <= 1.0
-    assert [m.columns for m in marginals] == slices.column_pairs(4)
-    noisy = {m.columns: m.sigma for m in marginals}
-    assert noisy[(0, 1)] / noisy[(2, 3)] == pytest.approx(2, rel=0.01)
-    assert len({noisy[pair] for pair in noisy if pair != (0, 1)}) == 1
-
-
-def test_without_pairs_nothing_is_measured():
-    curator, ledger = open_curator()
-    spent = (LedgerEntry('one-column', 'text', 1, 5.0, 1),)
-
-    assert stages.choose_pairs(curator, [], 1.0, PLAN) == {}
-    assert stages.measure_pairs(curator, {}, spent, (1.0, 1e-6), gaussian_epsilon) == []
-    assert ledger.entries == ()

@@ -34,6 +34,7 @@ class TestConstructor:
             'delta': 1e-6,
             'public_domain': ['age'],
             'mechanism': 'histogram',
+            'target_columns': None,
             'directions': 'orthonormal',
             'n_slices': None,
             'enforce_min_max_values': True,

@@ -6,12 +6,13 @@ import functools
 
 import pytest
 
-from sdv_slicedp import mechanism, projection_stages, stages
+from sdv_slicedp import mechanism, projection_stages, table_stages
 
 
 def remembered_accounting(patch: pytest.MonkeyPatch) -> None:
     """Keep the results of pure functions of public numbers; nothing else changes."""
     patch.setattr(mechanism, 'planning_budget', functools.cache(mechanism.planning_budget))
-    patch.setattr(stages, 'scale_to_budget', functools.cache(stages.scale_to_budget))
+    cached = functools.cache(table_stages.scale_to_budget)
+    patch.setattr(table_stages, 'scale_to_budget', cached)
     for name in ('planning_budget', 'calibrate_projection', 'plan_projection'):
         patch.setattr(projection_stages, name, functools.cache(getattr(projection_stages, name)))

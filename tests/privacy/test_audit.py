@@ -350,17 +350,21 @@ def answers(question: str, curator: Curator) -> tuple[np.ndarray, np.ndarray]:
         unknown = NumericalDomain('n', 'numerical', None, None, None, False)
         answer = curator.resolutions([unknown], SIGMA)[0]
         return answer, [*COUNTS[:3], *[0] * (len(answer) - 3)]
-    curator._sizes, curator._codes = [4, 1], [TABLE_OF_COUNTS['c'].to_numpy(int), 0 * N_CODES]
+    curator._sizes = [4, 1, 1]
+    curator._codes = [TABLE_OF_COUNTS['c'].to_numpy(int), 0 * N_CODES, 0 * N_CODES]
     if question == 'pairs':
         entry = LedgerEntry('pairs', 'text', 1, SIGMA, 1)
-        return curator.pairs([(0, 1)], entry)[0].ravel(), COUNTS
+        return curator.tables([(0, 1)], entry)[0].ravel(), COUNTS
+    if question == 'triples':
+        entry = LedgerEntry('pairs', 'text', 1, SIGMA, 1)
+        return curator.tables([(1, 0, 2)], entry)[0].ravel(), COUNTS
     expected = [np.full((4, 1), 200)] * 5
     exact = sum(abs(count - 200) for count in COUNTS)
     return curator.distances([(0, 1)] * 5, expected, SIGMA), [exact] * 5
 
 
 N_CODES = np.zeros(sum(COUNTS), dtype=np.int64)
-QUESTIONS = ('counts', 'resolutions', 'distances', 'pairs')
+QUESTIONS = ('counts', 'resolutions', 'distances', 'pairs', 'triples')
 
 
 def noises(question: str, runs: int = 300) -> list[np.ndarray]:

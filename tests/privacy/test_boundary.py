@@ -33,7 +33,8 @@ MAY_IMPORT = {
     # Asks the curator.
     'mechanism': {'synthesizer'},
     # Chooses the queries of the mechanism.
-    'stages': {'mechanism', 'projection_stages'},
+    'stages': {'mechanism', 'projection_stages', 'table_stages'},
+    'table_stages': {'mechanism'},
     'projection_stages': {'mechanism', 'synthesizer'},  # which only hands a plan over
     'discovery': {'curator', 'stages'},
     # Maps rows, one at a time.
@@ -67,6 +68,8 @@ AFTER = (
     'sliced_training',
     'progress',
     'denoising',
+    'hubs',
+    'coupling',
     'shrinkage',
     'pooling',
     'divergence',

@@ -101,7 +101,7 @@ class RecordingCurator(Curator):
 
 
 RUNS: list[RecordingCurator] = []
-QUESTIONS = ('counts', 'resolutions', 'categories', 'encode', 'distances', 'pairs')
+QUESTIONS = ('counts', 'resolutions', 'categories', 'encode', 'distances', 'tables')
 
 
 def _recorded(name: str) -> Callable[..., Any]:
@@ -350,9 +350,9 @@ class TestTheTestsThemselves:
 
     def test_vectors_that_change_too_much_are_caught(self):
         one = np.array([3, 0, 1])
-        assert change('pairs', [one], [np.array([3, 1, 1])])
+        assert change('tables', [one], [np.array([3, 1, 1])])
         for twin in ([3, 2, 1], [4, 1, 1], [4, -1, 1], [3.0, 0.0, 1.0], [3, 0]):
-            assert not change('pairs', [one], [np.array(twin)])
+            assert not change('tables', [one], [np.array(twin)])
         assert not change('counts', [one], [one, one])
         assert change('distances', [one], [np.array([4, -1, 2])])
         assert not change('distances', [one], [np.array([3, 2, 1])])
@@ -388,6 +388,6 @@ def test_the_recorder_is_the_noise_of_every_answer():
     ]
     curator = RecordingCurator(pd.DataFrame({'x': ['a', 'b', 'b'], 'y': ['a', 'a', 'b']}), Ledger())
     curator.encode(columns)
-    (table,) = curator.pairs([(0, 1)], LedgerEntry('pairs', 'text', 1, 1.0, 1))
+    (table,) = curator.tables([(0, 1)], LedgerEntry('pairs', 'text', 1, 1.0, 1))
     assert table.tolist() == SEEN[-1].tolist() == [[1, 0], [1, 1]]
     assert curator.distances([(0, 1)], [np.ones((2, 2), dtype=np.int64)], 1.0).tolist() == [1]

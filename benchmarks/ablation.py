@@ -1,0 +1,126 @@
+"""What each ingredient of the histogram mechanism is worth: one left out at a time.
+
+    python benchmarks/ablation.py                     the embedded Adult table, epsilon 1
+    python benchmarks/ablation.py --epsilon 0.2 1 5 --seeds 0 1 2
+    python benchmarks/ablation.py --train T.csv --test E.csv --metadata M.json --target COLUMN
+
+Reads real rows: its output is not private. Every fit draws new noise; figures are medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
+from statistics import median
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+from quality import Task, add_task_options, scores_of, task_of
+
+from sdv_slicedp import SlicedDPSynthesizer, coupling, denoising, mechanism, training
+from sdv_slicedp.slices import HistogramPlan
+
+FIGURES = ('sdmetrics', 'tv1', 'tv2', 'tv3', 'auc', 'fit_cpu_s')
+
+
+def without_triples() -> AbstractContextManager[Any]:
+    """All of the budget to the pairs; no hub laws."""
+    return patch.object(mechanism, 'HistogramPlan', partial(HistogramPlan, triple_share=0.0))
+
+
+def implied_only() -> AbstractContextManager[Any]:
+    """Hub laws as the pairs imply them; the measured slices only add to the pairs."""
+    return patch.object(denoising, '_three_way', lambda marginal, law, release: 0.0 * law)
+
+
+@contextmanager
+def without_hub_laws() -> Iterator[None]:
+    """The same release, but the generator is trained on pairs alone."""
+    denoise = training.denoise
+
+    def pairs_only(release: Any) -> denoising.Target:
+        return replace(denoise(release), hubs=())
+
+    with patch.object(training, 'denoise', pairs_only):
+        yield
+
+
+@contextmanager
+def without_shrinkage() -> Iterator[None]:
+    """Pairs as measured."""
+    with patch.object(training, 'denoise', partial(training.denoise, shrink=False)):
+        yield
+
+
+VARIANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    'as it is': nullcontext,
+    'the target named': nullcontext,
+    'no slices of three columns': without_triples,
+    'three columns only as implied': implied_only,
+    'training on pairs only': without_hub_laws,
+    'no pull to independence': lambda: patch.object(training, 'entropy_pull', lambda release: 0.0),
+    'all components from the start': lambda: patch.object(training, 'GROWN_FROM', 10**9),
+    'no shrinkage of pairs': without_shrinkage,
+    'no copula in the cells': lambda: patch.object(coupling, 'COUPLED_FROM', 2.0),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _parser().parse_args(arguments)
+    warnings.simplefilter('ignore')  # of SDMetrics and scikit-learn on odd columns
+    task = task_of(options)
+    print(f'{len(task.train):,} rows x {len(task.columns)} modelled columns\n')
+    print(f'| epsilon | variant | {" | ".join(FIGURES)} |\n|{"---|" * (len(FIGURES) + 2)}')
+    for epsilon in options.epsilon:
+        for name in options.variants:
+            if name == 'the target named' and task.target is None:
+                continue
+            runs = [_run(task, epsilon, seed, name, options) for seed in options.seeds]
+            figures = (_figure(key, [run[key] for run in runs]) for key in FIGURES)
+            print(f'| {epsilon:g} | {name} | {" | ".join(figures)} |', flush=True)
+
+
+def _run(
+    task: Task, epsilon: float, seed: int, name: str, options: argparse.Namespace
+) -> dict[str, float]:
+    with VARIANTS[name]():
+        synthesizer = SlicedDPSynthesizer(
+            task.metadata,
+            epsilon=epsilon,
+            delta=options.delta,
+            public_domain=True,
+            target_columns=[str(task.target)] if name == 'the target named' else None,
+            random_state=seed,
+        )
+        start = time.process_time()
+        synthesizer.fit({task.table_name: task.train})
+        seconds = time.process_time() - start
+        made = synthesizer.sample(num_rows=len(task.train))[task.table_name]
+    scores = scores_of(task, made, seed, sdmetrics=not options.no_sdmetrics)
+    return {**scores, 'fit_cpu_s': seconds}
+
+
+def _figure(name: str, values: Sequence[float]) -> str:
+    value = median(values)
+    return '-' if np.isnan(value) else f'{value:.1f}' if name.endswith('_s') else f'{value:.4f}'
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_task_options(parser)
+    parser.add_argument('--epsilon', type=float, nargs='+', default=[1.0])
+    parser.add_argument('--variants', nargs='+', choices=tuple(VARIANTS), default=tuple(VARIANTS))
+    parser.add_argument('--no-sdmetrics', action='store_true', help='leave SDMetrics out')
+    return parser
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,147 @@
+"""The stages of two and three columns: what to ask next, given the noisy answers so far.
+
+Nothing here sees a row; see ``stages.py``, which these stages follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sdv_slicedp import grid, hubs, slices
+from sdv_slicedp.accounting import LedgerEntry, rescale, scale_to_budget
+from sdv_slicedp.denoising import denoise_pairs
+from sdv_slicedp.noise import admissible_sigma
+from sdv_slicedp.release import ColumnRelease, Marginal, Release
+from sdv_slicedp.slices import HistogramPlan, Pair
+from sdv_slicedp.stages import Column, equal_sigma
+
+if TYPE_CHECKING:
+    from sdv_slicedp.curator import Curator
+
+
+@dataclass(frozen=True)
+class Fill:
+    """A budget, what has been spent of it, and what that costs."""
+
+    spent: Sequence[LedgerEntry]
+    epsilon: float
+    delta: float
+    cost: Callable[[Iterable[LedgerEntry], float], float]
+
+    def scaled(self, planned: Sequence[LedgerEntry]) -> tuple[LedgerEntry, ...]:
+        """Entries in the same proportions that use the budget up."""
+        factor = scale_to_budget(self.spent, planned, self.epsilon, self.delta, cost=self.cost)
+        return rescale(planned, factor)
+
+
+def choose_bins(
+    columns: Sequence[Column], mu_squared: float, plan: HistogramPlan
+) -> list[ColumnRelease]:
+    """Pair cells of every column, as fine as the noise to come allows."""
+    n_pairs = max(len(slices.column_pairs(len(columns))), 1)
+    sigma = float(np.sqrt(n_pairs / mu_squared))
+    laws = [grid.column_law(column.domain, column.levels) for column in columns]
+    released = []
+    for column, (cells, counts, _) in zip(columns, laws, strict=True):
+        bins = slices.pair_cells(column.domain, cells, counts, sigma, plan)
+        n_bins = int(bins.max(initial=-1)) + 1
+        released.append(
+            ColumnRelease(column.domain, column.levels, cells.lower, cells.upper, bins, n_bins)
+        )
+    return released
+
+
+def choose_pairs(
+    curator: Curator, columns: Sequence[ColumnRelease], mu_squared: float, plan: HistogramPlan
+) -> dict[Pair, float]:
+    """Noise scale of each pair: equal, or by a noisy score of dependence where noise rules.
+
+    With equal scales every pair is measured alike, weak ones included; that is best as long as
+    the noise leaves something of a typical pair. Beyond, the budget goes where scores are high.
+    """
+    pairs = slices.column_pairs(len(columns))
+    if not pairs:
+        return {}
+    laws, rows = slices.bin_laws(columns)
+    even = float(np.sqrt(len(pairs) / mu_squared))
+    shapes = [(columns[a].n_bins, columns[b].n_bins) for a, b in pairs]
+    if np.mean(slices.reach(shapes, rows)) * even < plan.selection_from:
+        return dict.fromkeys(pairs, even)
+    expected = [np.rint(rows * np.outer(laws[a], laws[b])).astype(np.int64) for a, b in pairs]
+    sigma = equal_sigma(len(pairs), mu_squared * plan.selection_share)
+    scores = curator.distances(pairs, expected, sigma)
+    left = mu_squared * (1 - plan.selection_share)
+    sigmas = slices.allocate(scores, expected, rows, sigma, left, plan)
+    return dict(zip(pairs, slices.sigma_ladder(sigmas).tolist(), strict=True))
+
+
+def measure_pairs(
+    curator: Curator, sigmas: dict[Pair, float], fill: Fill | None = None
+) -> list[Marginal]:
+    """Two-column stage.
+
+    Args:
+        curator: Answers.
+        sigmas: Noise scale of each pair.
+        fill: Budget that is to be used up, in the proportions of ``sigmas``; ``None`` if a stage
+            is to come.
+    """
+    groups: dict[float, list[tuple[int, ...]]] = {}
+    for pair, sigma in sorted(sigmas.items(), key=lambda item: item[1]):
+        groups.setdefault(sigma, []).append(pair)
+    tiers = [f', tier {i + 1}' if len(groups) > 1 else '' for i in range(len(groups))]
+    return _measure_tables(curator, [f'two-column slices{tier}' for tier in tiers], groups, fill)
+
+
+def choose_triples(
+    release: Release, names: Sequence[str] | None, plan: HistogramPlan
+) -> list[tuple[int, int, int]]:
+    """Slices of three columns: each hub with pairs of the columns that tell most about it.
+
+    Args:
+        release: What has been measured so far, all pairs at least.
+        names: Names of the target columns, ``None`` if no user said so.
+        plan: Public parameters.
+    """
+    target = denoise_pairs(release)
+    law = hubs.lookup(target.pairs, target.tables)
+    possible = hubs.candidates(release.columns, names)
+    number = plan.hubs if names is None else len(possible)
+    return [
+        (hub, a, b)
+        for hub in hubs.choose(possible, target.laws, law, number)
+        for a, b in combinations(hubs.partners(hub, len(target.laws), law, plan.partners), 2)
+    ]
+
+
+def measure_triples(
+    curator: Curator, triples: Sequence[tuple[int, int, int]], fill: Fill
+) -> list[Marginal]:
+    """Three-column stage: all that is left of the budget."""
+    return _measure_tables(curator, ['three-column slices'], {1.0: list(triples)}, fill)
+
+
+def _measure_tables(
+    curator: Curator,
+    texts: Sequence[str],
+    groups: Mapping[float, Sequence[tuple[int, ...]]],
+    fill: Fill | None,
+) -> list[Marginal]:
+    planned = tuple(
+        LedgerEntry('pairs', text, len(tables), admissible_sigma(sigma), len(tables))
+        for text, (sigma, tables) in zip(texts, groups.items(), strict=True)
+        if tables
+    )
+    if not planned:
+        return []
+    marginals = []
+    entries = planned if fill is None else fill.scaled(planned)
+    for entry, asked in zip(entries, groups.values(), strict=True):
+        for columns, counts in zip(asked, curator.tables(asked, entry), strict=True):
+            marginals.append(Marginal(columns, counts, entry.sigma))
+    return sorted(marginals, key=lambda marginal: marginal.columns)
