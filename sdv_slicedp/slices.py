@@ -167,6 +167,7 @@ def best_scales(strength: Floats, gain: Floats, mu_squared: float) -> Floats:
 
 
 def sigma_ladder(sigmas: Floats) -> Floats:
-    """Scales rounded to powers of the square root of two, so that few are different."""
+    """Scales on powers of the square root of two, so that few are different, at the same cost."""
     base = sigmas.min()
-    return np.asarray(base * 2.0 ** (np.round(2 * np.log2(sigmas / base)) / 2))
+    steps = base * 2.0 ** (np.round(2 * np.log2(sigmas / base)) / 2)
+    return np.asarray(steps * np.sqrt(np.sum(1 / steps**2) / np.sum(1 / sigmas**2)))

@@ -72,7 +72,8 @@ def test_places_are_between_zero_and_one_where_cells_contradict_the_copula():
     for part in places.values():
         assert ((part >= 0) & (part < 1)).all()
     # A cell that is too low for the other one is used at its upper end.
-    assert places[0][0] > 0.9 > 0.1 > places[0][1]
+    many = found.places([np.repeat(c, 500) for c in cells], np.random.default_rng(0))
+    assert np.median(many[0][:500]) > 0.9 > 0.1 > np.median(many[0][500:1000])
 
 
 def test_no_rows_have_no_places():

@@ -86,7 +86,7 @@ class Slice:
 
 
 Slices = dict[tuple[int, ...], Slice]
-"""By column and depth, or by the columns of a pair and ``PAIR``."""
+"""By column and depth, or by the columns of two or three and ``PAIR``."""
 PAIR = -1
 
 
@@ -105,12 +105,11 @@ def slices_of(release: Release) -> Slices:
         codes.append(column.bins[cell[:-1]])
         targets.append(column.bins[cell[-1]])
     for marginal in release.marginals:
-        a, b = marginal.columns
         exact = np.zeros(marginal.counts.shape, dtype=np.int64)
-        np.add.at(exact, (codes[a], codes[b]), 1)
+        np.add.at(exact, tuple(codes[i] for i in marginal.columns), 1)
         residuals = marginal.counts - exact
-        target_noise = float(residuals[targets[a], targets[b]])
-        found[a, b, PAIR] = Slice(residuals.ravel(), target_noise, marginal.sigma)
+        target_noise = float(residuals[tuple(targets[i] for i in marginal.columns)])
+        found[*marginal.columns, PAIR] = Slice(residuals.ravel(), target_noise, marginal.sigma)
     return found
 
 
@@ -239,7 +238,7 @@ class TestGaussianAudit:
     def test_no_slice_shows_more_than_its_scale_says(self, honest):
         # False alarms: below 1e-5 over all slices.
         bounds = slice_bounds(honest, 1e-5)
-        assert len(bounds) == 7  # three columns, one of them twice, and three pairs
+        assert len(bounds) == 9  # three columns, one of them twice, three pairs, and two hubs
         assert all(bound <= claim for bound, claim in bounds)
 
     def test_noise_of_half_the_scale_is_caught(self):
