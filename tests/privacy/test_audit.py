@@ -109,7 +109,7 @@ def slices_of(release: Release) -> Slices:
         np.add.at(exact, tuple(codes[i] for i in marginal.columns), 1)
         residuals = marginal.counts - exact
         target_noise = float(residuals[tuple(targets[i] for i in marginal.columns)])
-        found[*marginal.columns, PAIR] = Slice(residuals.ravel(), target_noise, marginal.sigma)
+        found[(*marginal.columns, PAIR)] = Slice(residuals.ravel(), target_noise, marginal.sigma)
     return found
 
 
