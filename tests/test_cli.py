@@ -97,6 +97,14 @@ def test_ranges_are_public_only_if_attested(fit, tmp_path, more, attested):
     assert Release.load(tmp_path / 'r.release').public_columns == attested
 
 
+def test_target_columns_are_measured_with_pairs_of_others(fit, tmp_path):
+    more = ['--public-domain', '--target-columns', 'income', 'age']
+    assert main(fit(*more, release=tmp_path / 'r.release')) == 0
+    release = Release.load(tmp_path / 'r.release')
+    hubs = {m.columns[0] for m in release.marginals if len(m.columns) == 3}
+    assert {release.columns[hub].domain.name for hub in hubs} == {'income', 'age'}
+
+
 def test_demo_writes_every_file(tmp_path, capsys):
     folder = tmp_path / 'new' / 'demo'
     assert main(['demo', '--output-dir', str(folder), '--rows', '1000']) == 0
@@ -126,6 +134,8 @@ def test_demo_writes_every_file(tmp_path, capsys):
         ({'report': 'missing/r'}, [], "no folder 'missing'"),
         ({'table_name': 'other'}, [], "'other' is not in"),
         ({}, ['--public-domain', 'nope'], 'nope'),
+        ({}, ['--target-columns', 'income', 'nope'], "not modelled: ['nope']"),
+        ({'mechanism': 'projection'}, ['--target-columns', 'income'], 'target_columns'),
         ({}, ['--unknown'], '--unknown'),
     ],
 )

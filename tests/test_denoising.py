@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from small_releases import categorical_column, release_of, whole_counts
 
-from sdv_slicedp import denoising
+from sdv_slicedp import denoising, hubs
 from sdv_slicedp.accounting import LedgerEntry
 from sdv_slicedp.domain import NumericalDomain
 from sdv_slicedp.grid import column_law
@@ -177,3 +179,99 @@ def test_fine_laws_divide_the_law_of_their_pair_cells():
 
     np.testing.assert_allclose(np.bincount(column.bins, target.fine_laws[0]), target.laws[0])
     np.testing.assert_allclose(target.fine_laws[0], np.array([1, 3, 0, 5, 2, 9]) / 20, atol=1e-3)
+
+
+def with_triples(joint: np.ndarray, *triples: tuple[int, int, int], sigma: float = 2.0) -> Release:
+    """The noise-free release of a joint table, with slices of three columns, hub first."""
+    release = release_of(joint)
+    axes = set(range(joint.ndim))
+    tables = []
+    for triple in triples:
+        counts = joint.sum(tuple(axes - set(triple)))
+        tables.append(Marginal(triple, counts.transpose(np.argsort(np.argsort(triple))), sigma))
+    return replace(release, marginals=(*release.marginals, *tables))
+
+
+def random_counts(seed: int, *shape: int, rows: int = 10**6) -> np.ndarray:
+    law = np.random.default_rng(seed).dirichlet(np.ones(np.prod(shape))).reshape(shape)
+    return whole_counts(law, rows)
+
+
+@pytest.mark.parametrize('triple', [(0, 1, 2), (1, 0, 2), (2, 0, 1)])
+def test_sums_of_three_columns_are_their_pairs(triple):
+    release = with_triples(random_counts(0, 2, 3, 4), triple)
+    alone = replace(release, marginals=release.marginals[3:])
+
+    for parts in (release, alone):
+        tables = denoising.pair_tables(parts)
+        assert [table.columns for table in tables] == [(0, 1), (0, 2), (1, 2)]
+        for table, pair in zip(tables, release.marginals[:3], strict=True):
+            np.testing.assert_allclose(table.counts, pair.counts, rtol=1e-12)
+
+
+def test_pairs_and_sums_of_three_columns_are_averaged_by_inverse_variance():
+    """A sum over 4 cells of scale 2 has a variance of 16, the pair itself one of 0.25."""
+    release = with_triples(random_counts(1, 2, 3, 4), (2, 0, 1))
+    changed = Marginal((2, 0, 1), release.marginals[3].counts + 5, 2.0)
+    release = replace(release, marginals=(*release.marginals[:3], changed))
+
+    first, second, third = denoising.pair_tables(release)
+
+    for table, cells, pair in zip(
+        (first, second, third), (4, 3, 2), release.marginals, strict=False
+    ):
+        precision = 1 / 0.25 + 1 / (4 * cells)
+        assert table.sigma == pytest.approx(precision**-0.5)
+        expected = pair.counts + cells * 5 / (4 * cells) / precision
+        np.testing.assert_allclose(table.counts, expected)
+
+
+def test_three_columns_measure_their_pairs_better():
+    """Mean squared error over 300 draws of 12 entries; false alarms below 1e-9."""
+    rng = np.random.default_rng(0)
+    release = with_triples(random_counts(2, 2, 3, 4), (2, 0, 1))
+    errors = []
+    for _ in range(300):
+        noisy = [
+            Marginal(m.columns, m.counts + rng.normal(0, 10, m.counts.shape).round().astype(int), s)
+            for m, s in zip(release.marginals, [10.0] * 4, strict=True)
+        ]
+        table = denoising.pair_tables(replace(release, marginals=tuple(noisy)))[2]
+        errors.append(((table.counts - release.marginals[2].counts) ** 2).mean())
+    assert table.sigma == pytest.approx(10 * (2 / 3) ** 0.5)
+    assert np.mean(errors) == pytest.approx(table.sigma**2, rel=0.2)
+
+
+@pytest.mark.parametrize('hub', [0, 1, 2])
+def test_a_noise_free_slice_of_three_columns_is_denoised_to_its_law(hub):
+    joint = random_counts(3, 2, 3, 4, rows=10**7)
+    a, b = sorted({0, 1, 2} - {hub})
+    release = with_triples(joint, (hub, a, b), sigma=0.5)
+
+    (law,) = denoising.denoise(release).hubs
+
+    assert law.column == hub
+    assert set(law.tables) == {(a, b)}
+    np.testing.assert_allclose(
+        law.tables[a, b], joint.transpose(hub, a, b) / joint.sum(), atol=1e-4
+    )
+
+
+def test_what_is_not_measured_with_a_hub_is_implied_by_the_pairs():
+    joint = random_counts(4, 2, 3, 2, 3, rows=10**7)
+    target = denoising.denoise(with_triples(joint, (0, 1, 2)))
+
+    (law,) = target.hubs
+
+    assert set(law.tables) == {(1, 2), (1, 3), (2, 3)}
+    tables = dict(zip(target.pairs, target.tables, strict=True))
+    expected = hubs.implied(tables[1, 3], tables[0, 1], tables[0, 3])
+    np.testing.assert_allclose(law.tables[1, 3], expected)
+    measured = joint.sum(3) / joint.sum()
+    assert np.abs(law.tables[1, 2] - measured).max() < 1e-3
+    implied = hubs.implied(tables[1, 2], tables[0, 1], tables[0, 2])
+    assert np.abs(implied - measured).max() > 0.01
+
+
+def test_without_three_columns_there_are_no_hubs():
+    assert denoising.denoise(release_of(random_counts(5, 2, 3, 4))).hubs == ()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,7 @@ from hypothesis import strategies as st
 
 from sdv_slicedp.denoising import Target
 from sdv_slicedp.divergence import PairDivergence
+from sdv_slicedp.hubs import HubLaw
 
 pytestmark = pytest.mark.filterwarnings('error')
 
@@ -149,3 +152,99 @@ def test_derivatives_of_the_loss_of_a_batch_are_right(seed):
     (gradient,) = torch.autograd.grad(divergence.loss(divergence.softmax(moving).T), moving)
 
     torch.testing.assert_close(gradient.double(), expected, rtol=1e-3, atol=1e-6)
+
+
+def with_hubs(target: Target, rng: np.random.Generator) -> Target:
+    """With laws of three columns for one or two hubs, of all measured pairs without the hub."""
+    sizes = [len(law) for law in target.laws]
+    chosen = rng.permutation(len(sizes))[: int(rng.integers(1, 3))]
+    laws = [
+        HubLaw(
+            int(hub),
+            {
+                (a, b): rng.dirichlet(np.ones(sizes[hub] * sizes[a] * sizes[b])).reshape(
+                    sizes[hub], sizes[a], sizes[b]
+                )
+                for a, b in target.pairs
+                if hub not in (a, b)
+            },
+        )
+        for hub in chosen
+    ]
+    return replace(target, hubs=tuple(laws))
+
+
+def explicit_hub_loss(target: Target, logits: torch.Tensor, epoch: int) -> torch.Tensor:
+    """Eq. (36) for the hub cell whose turn it is, pair by pair, in double precision."""
+    blocks = torch.split(logits.double(), [len(law) for law in target.laws])
+    laws = [torch.softmax(block, dim=0) for block in blocks]
+    turns = [(hub, cell) for hub in target.hubs for cell in range(len(target.laws[hub.column]))]
+    hub, cell = turns[epoch % len(turns)]
+    precisions = target.noise**-2.0
+    loss = torch.zeros((), dtype=torch.float64)
+    for (a, b), precision in zip(target.pairs, precisions, strict=True):
+        if hub.column not in (a, b):
+            model = (laws[a] * laws[hub.column][cell]) @ laws[b].T / N
+            residual = model - torch.from_numpy(hub.tables[a, b][cell])
+            loss = loss + precision / precisions.mean() * (residual**2).sum()
+    return loss * len(turns) / len(target.hubs)
+
+
+@given(seeds, st.integers(0, 20))
+def test_loss_and_gradient_of_hub_cells_are_those_of_autograd(seed, epoch):
+    rng = np.random.default_rng(seed)
+    target = with_hubs(random_target(rng, n_columns=4), rng)
+    logits = random_logits(target, seed)
+    twin = logits.double().requires_grad_()
+    expected = explicit_loss(target, twin) + explicit_hub_loss(target, twin, epoch)
+    (slope,) = torch.autograd.grad(expected + 0 * twin.sum(), twin)
+
+    loss, gradient = PairDivergence(target, CPU).loss_and_gradient(logits, epoch)
+
+    assert float(loss) == pytest.approx(float(expected.detach()), rel=1e-4, abs=1e-7)
+    torch.testing.assert_close(gradient.double() * 2 / N, slope, rtol=1e-3, atol=1e-6)
+
+
+def exact_target() -> tuple[Target, torch.Tensor]:
+    """Pairs and two hubs of a mixture, and its logits."""
+    base = random_target(np.random.default_rng(3), n_columns=4)
+    logits = random_logits(base, 3)
+    sizes = [len(law) for law in base.laws]
+    laws = [torch.softmax(b, 0).double().numpy() for b in torch.split(logits, sizes)]
+    pairs = tuple((a, b) for a in range(4) for b in range(a + 1, 4))
+    hub_laws = tuple(
+        HubLaw(
+            h,
+            {
+                (a, b): np.einsum('hn,an,bn->hab', laws[h], laws[a], laws[b]) / N
+                for a, b in pairs
+                if h not in (a, b)
+            },
+        )
+        for h in (3, 0)
+    )
+    tables = tuple(laws[a] @ laws[b].T / N for a, b in pairs)
+    return Target(base.laws, (), pairs, tables, np.arange(1.0, 7.0), hub_laws), logits
+
+
+def test_hub_cells_vanish_where_the_model_is_the_target():
+    target, logits = exact_target()
+    divergence = PairDivergence(target, CPU)
+    turns = len(target.laws[3]) + len(target.laws[0])
+    for epoch in range(turns):
+        loss, gradient = divergence.loss_and_gradient(logits, epoch)
+        assert float(loss) < 1e-11
+        assert float(gradient.abs().max()) < 1e-6
+
+
+def test_every_hub_cell_has_its_turn():
+    """A wrong probability shows in the step of its hub cell and in no other."""
+    target, logits = exact_target()
+    n_first, n_second = len(target.laws[3]), len(target.laws[0])
+    wrong = {pair: law.copy() for pair, law in target.hubs[1].tables.items()}
+    wrong[1, 2][n_second - 1, 0, 0] += 0.1
+    changed = replace(target, hubs=(target.hubs[0], HubLaw(0, wrong)))
+    divergence = PairDivergence(changed, CPU)
+    turns = n_first + n_second
+    losses = [float(divergence.loss_and_gradient(logits, e)[0]) for e in range(2 * turns)]
+    assert [e for e, loss in enumerate(losses) if loss > 1e-4] == [turns - 1, 2 * turns - 1]

@@ -171,3 +171,45 @@ def test_threads_are_left_as_they_were():
     assert torch.get_num_threads() == before
     with few_threads(10**12):
         assert torch.get_num_threads() == before
+
+
+def test_a_pull_of_the_whole_way_leaves_one_step_from_independence():
+    """At the last step the logits are those of the one-column laws, but for a step of Adam."""
+    divergence, base = PairDivergence(target_of(), CPU), starting_point_without_scatter()
+    rate = 0.01
+
+    logits = minimise_pairs(divergence, start_logits(), (rate, rate), Progress(30), pull=1 / rate)
+
+    # A step of Adam is at most 1 / sqrt(1 - BETA) rates long.
+    assert float((logits - base).abs().max()) <= rate / (1 - BETA) ** 0.5 + 1e-5
+    torch.testing.assert_close(
+        divergence.softmax(logits), divergence.law[:, None].expand(-1, 40), rtol=0, atol=0.05
+    )
+
+
+def starting_point_without_scatter() -> torch.Tensor:
+    return starting_point(torch.from_numpy(np.concatenate(target_of().laws)).float(), 40, 0.0, 0)
+
+
+def test_the_logits_given_are_not_changed():
+    divergence, start = PairDivergence(target_of(), CPU), start_logits()
+    before = start.clone()
+    minimise_pairs(divergence, start, (0.3, 0.01), Progress(4), pull=0.1, growth=2, seed=0)
+    assert torch.equal(start, before)
+
+
+def test_steps_fall_linearly_to_the_last_rate():
+    """Steps of a gradient that is always the same are as long as the rate."""
+
+    class Slope:
+        law = torch.tensor([0.5, 0.5])
+
+        def loss_and_gradient(self, logits, epoch):
+            return logits.sum(), torch.ones_like(logits)
+
+    def after(epochs):
+        logits = minimise_pairs(Slope(), torch.zeros(2, 3), (0.4, 0.2), Progress(epochs))
+        return float(logits[0, 0])
+
+    assert after(1) == pytest.approx(-0.4)
+    assert after(4) == pytest.approx(-(0.4 + 0.35 + 0.3 + 0.25))

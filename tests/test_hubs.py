@@ -113,3 +113,17 @@ def test_candidates(names, expected):
 def test_two_columns_have_no_hub():
     assert hubs.candidates(COLUMNS[:2], None) == []
     assert hubs.candidates([*COLUMNS[:2], column('e', 65)], ['e']) == []
+
+
+def test_independent_pairs_imply_the_product():
+    rng = np.random.default_rng(2)
+    h, a, b = (rng.dirichlet(np.full(n, 2.0)) for n in (3, 4, 2))
+    law = hubs.implied(np.outer(a, b), np.outer(h, a), np.outer(h, b))
+    np.testing.assert_allclose(law, h[:, None, None] * a[:, None] * b, atol=1e-7)
+
+
+def test_information_is_nothing_without_dependence_and_the_entropy_of_a_copy():
+    law = np.array([0.2, 0.3, 0.5])
+    assert hubs.information(np.outer(law, [0.4, 0.6])) == pytest.approx(0, abs=1e-6)
+    entropy = -np.sum(law * np.log(law))
+    assert hubs.information(np.diag(law)) == pytest.approx(entropy, abs=1e-5)

@@ -126,3 +126,30 @@ def test_the_plan_holds_what_was_chosen_and_defaults_for_the_rest():
     chosen = {'batch_size': 3, 'learning_rate': None, 'patience': None, 'verbose': True}
     plan = options.training_plan({**chosen, 'divergence': 'kl', 'callback': print})
     assert plan == TrainingPlan(batch_size=3, divergence='kl', callback=print)
+
+
+class TestTargetColumns:
+    @pytest.mark.parametrize('names', ['a', 3, True, NAN, {'a': 1}, [None], [['a']], [1.5]])
+    def test_are_a_list_of_names(self, names):
+        with pytest.raises(SynthesizerInputError, match='target_columns must be None or a list'):
+            options.target_columns(names, ['a', 'b'], 'histogram')
+
+    def test_are_columns_that_are_modelled(self):
+        with pytest.raises(
+            SynthesizerInputError, match=r"not modelled: \['c', 'key'\].*\['a', 'b'\]"
+        ):
+            options.target_columns(['key', 'a', 'c'], ['a', 'b'], 'histogram')
+        assert options.target_columns(['anything'], [], 'histogram') == ['anything']
+
+    @pytest.mark.parametrize('names', [[], ['a']])
+    def test_are_of_the_histograms(self, names):
+        with pytest.raises(SynthesizerInputError, match=r"of mechanism='histogram'.*'projection'"):
+            options.target_columns(names, ['a'], 'projection')
+
+    def test_are_kept_once_each_as_text(self):
+        for names in (['b', 'a', 'b'], ('b', 'a'), ['b', 'b', 'a']):
+            assert options.target_columns(names, ['a', 'b'], 'histogram') == ['b', 'a']
+        assert options.target_columns([1, '1'], ['0', '1'], 'histogram') == ['1']
+        assert options.target_columns([], ['a'], 'histogram') == []
+        for mechanism in options.RELATIONS:
+            assert options.target_columns(None, ['a'], mechanism) is None

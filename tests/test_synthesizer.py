@@ -344,6 +344,63 @@ class TestRelease:
             SlicedDPSynthesizer.from_release(tmp_path / 'nowhere', small_metadata)
 
 
+class TestTargetColumns:
+    @pytest.mark.parametrize('columns', [['city'], ['income', 'city', 'income'], ('age',), []])
+    def test_are_the_hubs_of_the_release(
+        self, columns, small_metadata, small_table, make_synthesizer, tmp_path
+    ):
+        synthesizer = make_synthesizer(small_metadata, target_columns=columns, epochs=2)
+        assert synthesizer.get_parameters()['target_columns'] == list(dict.fromkeys(columns))
+        synthesizer.fit({TABLE: small_table})
+        release = synthesizer.get_release()
+        positions = {column.domain.name: i for i, column in enumerate(release.columns)}
+        triples = [m for m in release.marginals if len(m.columns) == 3]
+        assert {m.columns[0] for m in triples} == {positions[name] for name in columns}
+        assert len(triples) == len(set(columns))
+        assert synthesizer.get_privacy_report().epsilon <= 10.0
+        assert len(sample(synthesizer, 5)) == 5
+
+        release.save(tmp_path / 'small.release')
+        read = Release.load(tmp_path / 'small.release')
+        assert read == release
+        again = SlicedDPSynthesizer.from_release(read, small_metadata, **QUICK, target_columns=None)
+        assert len(sample(again, 5)) == 5
+
+    def test_are_found_where_none_are_named(self, small_metadata, small_table, make_synthesizer):
+        synthesizer = make_synthesizer(small_metadata, epochs=2)
+        synthesizer.fit({TABLE: small_table})
+        (triple,) = [m for m in synthesizer.get_release().marginals if len(m.columns) == 3]
+        assert synthesizer.get_release().columns[triple.columns[0]].domain.name == 'city'
+
+    def test_parameters_make_another_synthesizer(self, small_metadata):
+        first = SlicedDPSynthesizer(small_metadata, target_columns=('income', 'age', 'income'))
+        second = SlicedDPSynthesizer(small_metadata, **first.get_parameters())
+        assert second.get_parameters() == first.get_parameters()
+        assert second.target_columns == ['income', 'age']
+
+    @pytest.mark.parametrize(
+        ('options', 'message'),
+        [
+            ({'target_columns': 'city'}, 'None or a list'),
+            ({'target_columns': ['town']}, r"not modelled: \['town'\]"),
+            ({'target_columns': ['city'], 'mechanism': 'projection'}, 'histogram'),
+        ],
+    )
+    def test_mistakes_are_named(self, small_metadata, options, message):
+        with pytest.raises(SynthesizerInputError, match=message):
+            SlicedDPSynthesizer(small_metadata, **options)
+
+    def test_generated_columns_are_not_modelled(self):
+        metadata = make_metadata(MIXED_COLUMNS, primary_key='key')
+        for name in ('key', 'email'):
+            with pytest.raises(SynthesizerInputError, match='not modelled'):
+                SlicedDPSynthesizer(metadata, target_columns=[name])
+
+    def test_cannot_be_changed_after_the_measurement(self, fitted):
+        with pytest.raises(TypeError, match='target_columns'):
+            fitted.refit(target_columns=['age'])
+
+
 class TestOnlyGeneratedColumns:
     @pytest.fixture
     def generated(self, mixed_table):

@@ -1,9 +1,15 @@
 import numpy as np
+import pandas as pd
 import pytest
-from test_stages import PLAN, measured, open_curator
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_releases import release_of, whole_counts
+from test_stages import KNOWN, PLAN, measured, open_curator, table
 
 from sdv_slicedp import slices, table_stages
 from sdv_slicedp.accounting import Ledger, LedgerEntry, epsilon_spent, gaussian_epsilon, mu_squared
+from sdv_slicedp.domain import CategoricalDomain
+from sdv_slicedp.errors import PrivacyError
 from sdv_slicedp.mechanism import measure
 from sdv_slicedp.slices import HistogramPlan
 from sdv_slicedp.table_stages import Fill
@@ -63,8 +69,6 @@ def test_pairs_before_another_stage_have_the_scales_asked_for():
 
 
 def hub_release(names=None, **plan):
-    from test_stages import KNOWN, table
-
     ledger = Ledger()
     release = measure(
         table(),
@@ -113,3 +117,97 @@ def test_counts_of_three_columns_are_those_of_the_rows():
     three = curator.tables([(2, 1, 3)], entry)[0]
     assert three.shape == tuple(released[i].n_bins for i in (2, 1, 3))
     assert np.abs(three.sum(0) - pair).max() < 3 * 7
+
+
+@given(st.integers(0, 3), st.integers(0, 5), st.booleans())
+def test_each_hub_is_crossed_with_pairs_of_its_partners(n_hubs, n_partners, named):
+    release = RELEASE
+    plan = HistogramPlan(hubs=n_hubs, partners=n_partners)
+
+    triples = table_stages.choose_triples(release, ['c3', 'c1'] if named else None, plan)
+
+    chosen = {hub for hub, _, _ in triples}
+    crossed = min(n_partners, 4)
+    assert len(chosen) == (0 if crossed < 2 else 2 if named else min(n_hubs, 5))
+    if named:
+        assert chosen <= {1, 3}
+    for hub in chosen:
+        others = {column for first, a, b in triples if first == hub for column in (a, b)}
+        assert hub not in others
+        assert len(others) == crossed
+        assert sum(first == hub for first, *_ in triples) == crossed * (crossed - 1) // 2
+    assert all(a < b for _, a, b in triples)
+    assert len(set(triples)) == len(triples)
+
+
+RELEASE = release_of(
+    whole_counts(np.random.default_rng(0).dirichlet(np.ones(72)).reshape(2, 3, 2, 2, 3), 10**5)
+)
+
+
+def test_the_partners_of_a_hub_are_the_telling_ones():
+    """A hub that three of its four others tell about."""
+    rng = np.random.default_rng(1)
+    law = rng.dirichlet(np.full(16, 0.5)).reshape(2, 2, 2, 2)
+    joint = whole_counts(law[:, :, None] * np.array([0.5, 0.5])[:, None, None], 10**6)
+    triples = table_stages.choose_triples(release_of(joint), ['c0'], HistogramPlan(partners=3))
+    assert triples == [(0, 1, 3), (0, 1, 4), (0, 3, 4)]
+
+
+def test_without_triples_nothing_is_measured():
+    curator, ledger = open_curator()
+    assert table_stages.measure_triples(curator, [], Fill((), 1.0, 1e-6, gaussian_epsilon)) == []
+    assert ledger.entries == ()
+
+
+def test_all_slices_of_three_columns_have_the_same_noise():
+    release, triples = hub_release()
+    last = release.ledger[-1]
+    assert {m.sigma for m in release.marginals if len(m.columns) == 3} == {last.sigma}
+    assert sorted(triples) == triples
+    pairs = [entry for entry in release.ledger if entry.description.startswith('two-column')]
+    assert sum(entry.slices for entry in pairs) == 6
+    assert mu_squared([last]) == pytest.approx(mu_squared(pairs) / 4, rel=0.5)
+
+
+@given(
+    st.floats(0.3, 10),
+    st.sampled_from([0.0, 0.2, 0.5]),
+    st.sampled_from([None, [], ['kind'], ['day', 'amount']]),
+)
+@settings(max_examples=15)
+def test_no_plan_spends_more_than_the_budget(epsilon, share, names):
+    ledger = Ledger()
+    plan = HistogramPlan(triple_share=share)
+    options = {'delta': 1e-6, 'ledger': ledger, 'target_columns': names, 'plan': plan}
+    measure(table(300), KNOWN, epsilon=epsilon, **options)
+    assert 0.9 * epsilon < epsilon_spent(ledger.entries, 1e-6) <= epsilon
+
+
+def eight_columns() -> tuple[pd.DataFrame, list[CategoricalDomain]]:
+    rng = np.random.default_rng(0)
+    names = [f'c{i}' for i in range(8)]
+    rows = pd.DataFrame({name: rng.choice(['a', 'b', 'c'], 300) for name in names})
+    return rows, [CategoricalDomain(n, 'categorical', ('a', 'b', 'c'), False) for n in names]
+
+
+@pytest.mark.parametrize(
+    'epsilon',
+    [
+        60.0,
+        pytest.param(
+            100.0,
+            marks=pytest.mark.xfail(
+                raises=PrivacyError,
+                strict=True,
+                reason='The pairs, measured before the slices of three columns, reach the epsilon '
+                'at which the charge for the sampler uses up delta.',
+            ),
+        ),
+    ],
+)
+def test_so_much_epsilon_that_nobody_needs_it_is_no_error(epsilon):
+    rows, domains = eight_columns()
+    ledger = Ledger()
+    measure(rows, domains, epsilon=epsilon, delta=1e-6, ledger=ledger)
+    assert epsilon_spent(ledger.entries, 1e-6) <= epsilon

@@ -309,6 +309,26 @@ class TestResiduals:
         ]
         assert min(levels) < 1e-6
 
+    def test_too_little_noise_on_three_columns_alone_is_caught(self, monkeypatch):
+        # False alarms on the slices of one and two columns: below 1e-5.
+        honest_tables = Curator.tables
+
+        def tables(self, asked, entry):
+            with pytest.MonkeyPatch.context() as patch:
+                if len(asked[0]) == 3:
+                    patch.setattr(curator, 'discrete_gaussian', halved)
+                return honest_tables(self, asked, entry)
+
+        monkeypatch.setattr(Curator, 'tables', tables)
+        world = Worlds.make(runs=40).without
+        caught = {
+            name
+            for name in common(world)
+            if variance_level([s[name].residuals for s in world], [s[name].sigma for s in world])
+            < 1e-6
+        }
+        assert caught == {(0, 1, 2, PAIR), (1, 0, 2, PAIR)}
+
     @pytest.mark.parametrize('make', [reused, repeated_in_a_release])
     def test_noise_that_is_used_twice_is_caught(self, make):
         assert max(correlations(Worlds.make(make(), runs=100).without)) > 5.5

@@ -214,6 +214,68 @@ def test_one_row_changes_one_entry_of_every_vector_by_one(base, row, place, sele
         )
 
 
+def test_slices_of_three_columns_are_among_the_questions():
+    """With rows enough for hubs to have cells."""
+    kinds = [
+        (5.0, 1.5, 2.0, float(DAY), 1e9, 'a', 'b', True),
+        (99.0, 0.5, 7.0, float(2 * DAY), 5e9, 'b', 'a', False),
+        (250.0, 0.5, 7.0, math.nan, 5e9, 1, 'a', False),
+    ]
+    tables = [table_of(kinds * COPIES), table_of([*(kinds * COPIES), kinds[2]])]
+    for asked, other in (tables, tables[::-1]):
+        RUNS.clear()
+        measure(asked, DOMAINS, epsilon=8.0, delta=1e-6, ledger=Ledger())
+        (run,) = RUNS
+        again = replay(run.recording.calls, other)
+        widths = set()
+        for (name, arguments), first, second in zip(
+            run.recording.calls, run.recording.vectors, again.vectors, strict=True
+        ):
+            assert change(name, first, second), name
+            widths |= {len(columns) for columns in arguments[0]} if name == 'tables' else set()
+        assert widths == {2, 3}
+
+
+LISTED = CategoricalDomain('listed', 'categorical', ('a', 'b', 1), True, has_other=True)
+CROSSED = [DOMAINS[0], LISTED, DOMAINS[7]]
+
+
+def crossed_column(domain: ColumnDomain) -> ColumnRelease:
+    """All cells of a column of words, and of numbers three cells that do not cover the range."""
+    if isinstance(domain, CategoricalDomain):
+        lower = upper = np.arange(domain.n_cells)
+    else:
+        lower, upper = np.array([-50, 0, 100]), np.array([-1, 99, 4000])
+    return ColumnRelease(domain, (), lower, upper, np.arange(len(lower)), len(lower))
+
+
+triples_of_cells = st.tuples(
+    st.sampled_from([-3.0, 0.5, 10.0, 399.9, 450.0, math.nan, 1e300]),
+    st.sampled_from(['a', 'b', 1, 'else', None]),
+    st.sampled_from([True, False, None, 'odd']),
+)
+
+
+@pytest.mark.parametrize('columns', [(0, 1, 2), (2, 0, 1), (1, 0, 2)])
+@given(st.lists(triples_of_cells, max_size=8), triples_of_cells, st.integers(0, 8))
+def test_one_row_changes_one_count_of_three_columns_by_one(columns, values, row, place):
+    found, names = [], [domain.name for domain in CROSSED]
+    for rows_ in (values, [*values[:place], row, *values[place:]]):
+        cells = list(zip(*rows_, strict=True)) if rows_ else [()] * 3
+        table = pd.DataFrame({n: column(list(c)) for n, c in zip(names, cells, strict=True)})
+        curator = RecordingCurator(table.astype({'bounded': np.float64}), Ledger())
+        curator.encode([crossed_column(domain) for domain in CROSSED])
+        entry = LedgerEntry('pairs', 'text', 1, 1.0, 1)
+        found.append(curator.tables([columns], entry)[0])
+    before, after = found
+    assert before.shape == after.shape
+    assert before.ndim == 3
+    moved = after - before
+    assert set(np.unique(moved)) <= {0, 1}
+    counted = row[0] == row[0] and -50 <= row[0] * 10 <= 4000 and row[2] in (True, False)
+    assert moved.sum() == counted
+
+
 def category_counts(table: pd.DataFrame) -> dict[Any, int]:
     """Counts behind partition selection, by value: the thresholds at which a value is shown."""
     found: dict[Any, int] = {}
