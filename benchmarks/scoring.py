@@ -12,9 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.compose import make_column_transformer
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
@@ -145,7 +150,7 @@ def areas_under_curve(
     inputs, answers = training[known].drop(columns=target), training.loc[known, target].astype(str)
     truth = test[target].astype(str).to_numpy()
     areas = {}
-    for name, model in _classifiers(features, seed).items():
+    for name, model in predictors(features, seed).items():
         scores = np.zeros((len(test), len(labels)))
         if answers.nunique() > 1:
             with warnings.catch_warnings():
@@ -159,7 +164,8 @@ def areas_under_curve(
     return areas
 
 
-def _classifiers(features: pd.DataFrame, seed: int) -> dict[str, Any]:
+def predictors(features: pd.DataFrame, seed: int, regression: bool = False) -> dict[str, Any]:
+    """Three untrained pipelines for tables like ``features``: linear, boosting, forest."""
     numbers = [name for name in features.columns if features[name].dtype == float]
     others = [name for name in features.columns if name not in numbers]
     known = [sorted(features[name].unique()) for name in others]
@@ -174,18 +180,16 @@ def _classifiers(features: pd.DataFrame, seed: int) -> dict[str, Any]:
     scaled = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
     one_hot = OneHotEncoder(categories=known, handle_unknown='ignore')
     gaps = SimpleImputer(strategy='constant', fill_value=-1, keep_empty_features=True)
+    boosting = HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier
+    forest = RandomForestRegressor if regression else RandomForestClassifier
     return {
         'logistic': make_pipeline(
             make_column_transformer((scaled, numbers), (one_hot, others)),
-            LogisticRegression(max_iter=300),
+            Ridge() if regression else LogisticRegression(max_iter=300),
         ),
         'boosting': make_pipeline(
             ordinal(),
-            HistGradientBoostingClassifier(
-                random_state=seed, categorical_features=[False] * len(numbers) + few
-            ),
+            boosting(random_state=seed, categorical_features=[False] * len(numbers) + few),
         ),
-        'forest': make_pipeline(
-            ordinal(), gaps, RandomForestClassifier(min_samples_leaf=5, random_state=seed)
-        ),
+        'forest': make_pipeline(ordinal(), gaps, forest(min_samples_leaf=5, random_state=seed)),
     }

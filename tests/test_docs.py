@@ -49,6 +49,7 @@ def test_every_page_of_the_plan_is_there():
         'method.md',
         'privacy.md',
         'benchmarks.md',
+        'comparisons.md',
         'experiments.md',
         'mechanisms.md',
         'projection-accounting.md',

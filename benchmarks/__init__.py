@@ -1,0 +1,1 @@
+"""Scripts that measure quality and speed; ``python benchmarks/quality.py --help`` and so on."""

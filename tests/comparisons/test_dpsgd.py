@@ -1,0 +1,95 @@
+"""Training by DP-SGD: what is recorded is what was done."""
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip('opacus')
+from comparisons import budget
+from comparisons.methods import dpsgd
+from comparisons.methods.dpctgan import DPCTGAN
+from comparisons.methods.dptvae import DPTVAE
+from comparisons.public_domain import Number, public_columns
+from sdv_slicedp.datasets import load_adult
+
+METHODS = {
+    'ctgan': DPCTGAN(batch_size=100, epochs=2),
+    'tvae': DPTVAE(batch_size=100, epochs=2, hidden=(16,), latent=4),
+}
+
+
+@pytest.fixture(scope='module')
+def adult():
+    tables, metadata = load_adult()
+    return tables['adult'].head(300), metadata
+
+
+@pytest.fixture(scope='module', params=METHODS)
+def fitted(request, adult):
+    table, metadata = adult
+    return METHODS[request.param].fit(table, metadata, epsilon=2.0, delta=1e-5, seed=0)
+
+
+def test_the_recorded_noise_is_the_request(fitted):
+    assert 1.9 < budget.check(fitted.events, 2.0, 1e-5) <= 2.002
+    (training,) = [e for e in fitted.events if isinstance(e, budget.SampledGaussian)]
+    assert (training.sampling_rate, training.steps) == (pytest.approx(1 / 3), 6)
+
+
+def test_samples_are_in_the_public_domain(fitted, adult):
+    table, metadata = adult
+    rows = fitted.sample(200, seed=1)
+    assert list(rows) == list(table)
+    assert len(rows) == 200
+    for column in public_columns(metadata):
+        present = rows[column.name].dropna()
+        assert column.has_missing or len(present) == 200
+        if isinstance(column, Number):
+            assert present.between(column.lower, column.upper).all()
+            assert rows[column.name].dtype == table[column.name].dtype
+        else:
+            assert set(present) <= set(column.values)
+    assert rows.equals(fitted.sample(200, seed=1))
+
+
+def private_linear(rows, plan, noise_multiplier=1e-9):
+    module = torch.nn.Linear(3, 1, bias=False)
+    return dpsgd.make_private(
+        module, rows, plan, noise_multiplier=noise_multiplier, max_grad_norm=0.5, learning_rate=0.1
+    )
+
+
+def test_the_gradient_of_a_row_is_clipped():
+    rows = 100 * torch.ones(8, 3)
+    training = private_linear(rows, dpsgd.Plan(8, 8, 1))
+    training.step(training.module(rows).squeeze(1))
+    # Each row has a gradient of norm 173; the sum of clipped ones is divided by the batch size.
+    (gradient,) = [p.grad for p in training.module.parameters()]
+    assert float(gradient.norm()) == pytest.approx(0.5, rel=1e-4)
+
+
+def test_batches_are_poisson_samples_as_often_as_is_accounted_for():
+    """False alarms below 1e-6 for the mean and the variance of the sizes."""
+    plan = dpsgd.Plan(1_000, 100, 20)
+    assert (plan.rate, plan.steps) == (0.1, 200)
+    sizes = [len(b) for b in private_linear(torch.zeros(1_000, 3), plan).batches()]
+    assert len(sizes) == 200
+    assert abs(np.mean(sizes) - 100) < 5 * np.sqrt(90 / 200)
+    assert 40 < np.var(sizes) < 160
+
+
+def test_an_empty_sample_is_a_step_of_noise_alone():
+    training = private_linear(torch.zeros(4, 3), dpsgd.Plan(4, 1, 1), noise_multiplier=1.0)
+    before = [p.detach().clone() for p in training.module.parameters()]
+    training.step(training.module(torch.zeros(0, 3)).squeeze(1))
+    (after,) = training.module.parameters()
+    assert not torch.equal(before[0], after)
+
+
+def test_noise_does_not_follow_the_seed(adult):
+    table, metadata = adult
+    both = [
+        METHODS['tvae'].fit(table, metadata, epsilon=2.0, delta=1e-5, seed=0).decoder.state_dict()
+        for _ in range(2)
+    ]
+    assert any(not torch.equal(both[0][name], both[1][name]) for name in both[0])

@@ -1,0 +1,76 @@
+import copy
+
+import pytest
+
+from comparisons import report, tables
+
+pytest.importorskip('plotly')
+
+
+def record(method, epsilon, seed, auc, private=True, **more):
+    about = {
+        'title': method.title(), 'private': private, 'neighboring_relation': 'add_or_remove_one',
+        'accountant': 'exact', 'hyperparameters': {'steps': 3}, 'notes': 'a <b> note',
+        'reference': '',
+    }  # fmt: skip
+    scores = {
+        'auc': auc, 'tv2': 1 - auc, 'sdmetrics': auc, 'r2': None,
+        'columns': {'age': auc, 'sex': None}, 'pairs': [['age', 'sex', auc]],
+    }  # fmt: skip
+    cell = {'dataset': 'd', 'method': method, 'epsilon': epsilon, 'delta': 1e-5, 'seed': seed}
+    return {
+        'cell': {**cell, 'rows': None}, 'status': 'done', 'about': about, 'scores': scores,
+        'versions': {'sdv': '2'}, 'fit_s': 1.0, 'fit_cpu_s': 2.0, 'sample_s': 0.1,
+        'peak_memory_mb': 100.0, 'spent_epsilon': epsilon, 'train_rows': 10, 'wall_s': 3.0, **more,
+    }  # fmt: skip
+
+
+RECORDS = [
+    *(record('ours', 1.0, seed, auc) for seed, auc in enumerate((0.9, 0.7, 0.8))),
+    record('theirs', 1.0, 0, 0.85),
+    record('real', None, 0, 0.95, private=False),
+    {**record('slow', 1.0, 0, 0.5), 'status': 'timeout', 'error': 'stopped after 5 s'},
+]
+
+
+def test_medians_ranges_and_winners():
+    text = report.markdown(tables.groups_of(RECORDS))
+    (ours,) = [line for line in text.splitlines() if line.startswith('| Ours | 3 | 0.800')]
+    assert '0.800 (0.700 to 0.900)' in ours
+    assert '**' not in ours
+    (theirs,) = [line for line in text.splitlines() if line.startswith('| Theirs | 1 | **0.850')]
+    assert '**0.150**' in theirs
+    (real,) = [line for line in text.splitlines() if line.startswith('| Real | 1 | 0.950')]
+    assert '**' not in real
+    assert 'slow, epsilon 1.0, seed 0: timeout: stopped after 5 s' in text
+    assert 'R2 |' not in text
+
+
+def test_scores_that_are_missing_are_shown_as_such():
+    records = copy.deepcopy(RECORDS)
+    records[3]['scores']['auc'] = None
+    text = report.markdown(tables.groups_of(records))
+    (theirs,) = [line for line in text.splitlines() if line.startswith('| Theirs | 1 | **0.850')]
+    assert '| - |' in theirs
+
+
+def test_the_page_is_escaped_and_loads_nothing():
+    page = report.page(tables.groups_of(RECORDS))
+    body = page[page.index('</head>') :]
+    assert 'a &lt;b&gt; note' in body
+    assert '<b>' not in body
+    assert 'src="http' not in page
+    assert body.count('plotly-graph-div') >= 8
+
+
+def test_groups_with_different_rows_are_apart():
+    records = [*RECORDS, record('ours', 1.0, 0, 0.6)]
+    records[-1]['cell'] = {**records[-1]['cell'], 'rows': 10}
+    groups = [g for g in tables.groups_of(records) if g.method == 'ours']
+    assert [len(g.done) for g in groups] == [3, 1]
+    assert groups[1].title == 'Ours (10 rows)'
+
+    text = report.markdown(tables.groups_of(records))
+    alone = text[text.index('### d, 10 rows, epsilon 1') :]
+    assert '| Ours (10 rows) | 1 | **0.600**' in alone
+    assert 'Theirs' not in alone[: alone.index('###', 5)]
