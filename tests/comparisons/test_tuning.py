@@ -4,9 +4,9 @@ from itertools import islice
 import pytest
 
 pytest.importorskip('opacus')
-from comparisons import datasets, tuning  # noqa: E402
-from comparisons.methods.dptvae import DPTVAE  # noqa: E402
-from comparisons.scores import Task  # noqa: E402
+from comparisons import datasets, tuning
+from comparisons.methods.dptvae import DPTVAE
+from comparisons.scores import Task
 
 
 @pytest.mark.parametrize('method', tuning.STARTS)
