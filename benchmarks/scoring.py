@@ -151,17 +151,42 @@ def areas_under_curve(
     truth = test[target].astype(str).to_numpy()
     areas = {}
     for name, model in predictors(features, seed).items():
-        scores = np.zeros((len(test), len(labels)))
-        if answers.nunique() > 1:
-            with warnings.catch_warnings():
-                warnings.simplefilter('ignore')  # not converged, categories unseen
-                model.fit(inputs, answers)
-                given = model.predict_proba(test.drop(columns=target))
-            scores[:, [labels.index(label) for label in model.classes_]] = given
-        present = [i for i, label in enumerate(labels) if 0 < (truth == label).sum() < len(truth)]
-        each = [roc_auc_score(truth == labels[i], scores[:, i]) for i in present]
-        areas[name] = float(np.mean(each))
+        shares = class_shares(model, inputs, answers, test.drop(columns=target), labels)
+        areas[name] = mean_area(truth, shares, labels)
     return areas
+
+
+def class_shares(
+    model: Any, inputs: pd.DataFrame, answers: pd.Series, rows: pd.DataFrame, labels: Sequence[str]
+) -> npt.NDArray[np.float64]:
+    """Probability of each label for ``rows``; one label alone is certain, and not learnt.
+
+    Args:
+        model: Classifier, trained here.
+        inputs: Features to train on.
+        answers: Labels to train on, of ``labels``.
+        rows: Features to predict from.
+        labels: Columns of the result.
+    """
+    shares = np.zeros((len(rows), len(labels)))
+    if answers.nunique() > 1:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # not converged, categories unseen
+            model.fit(inputs, answers)
+            given = model.predict_proba(rows)
+        shares[:, [labels.index(label) for label in model.classes_]] = given
+    elif len(answers):
+        shares[:, labels.index(answers.iloc[0])] = 1.0
+    return shares
+
+
+def mean_area(
+    truth: npt.NDArray[Any], shares: npt.NDArray[np.float64], labels: Sequence[str]
+) -> float:
+    """Mean over the labels that some rows have and others not, one against the rest."""
+    present = [i for i, label in enumerate(labels) if 0 < (truth == label).sum() < len(truth)]
+    each = [roc_auc_score(truth == labels[i], shares[:, i]) for i in present]
+    return float(np.mean(each)) if each else float('nan')
 
 
 def predictors(features: pd.DataFrame, seed: int, regression: bool = False) -> dict[str, Any]:

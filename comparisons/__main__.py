@@ -61,14 +61,15 @@ def _cells(options: argparse.Namespace) -> list[Cell]:
     for name in ('jobs', 'time_limit', 'rows'):
         if (value := getattr(options, name)) is not None and not value > 0:
             raise ValueError(f'--{name.replace("_", "-")} must be positive, got {value:g}.')
-    cells = []
-    for dataset, seed, method in product(options.datasets, options.seeds, options.methods):
-        epsilons = options.epsilons if registry.method(method).about.uses_epsilon else [None]
-        cells += [
-            Cell(dataset, method, epsilon, options.delta, seed, options.rows, **own)
-            for epsilon in epsilons
-        ]
-    return cells
+    budgets = {
+        method: options.epsilons if registry.method(method).about.uses_epsilon else [None]
+        for method in options.methods
+    }
+    return [
+        Cell(dataset, method, epsilon, options.delta, seed, options.rows, **own)
+        for dataset, seed, method in product(options.datasets, options.seeds, options.methods)
+        for epsilon in budgets[method]
+    ]
 
 
 def _own_table(options: argparse.Namespace) -> dict[str, str]:

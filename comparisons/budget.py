@@ -174,13 +174,26 @@ def gaussian_multiplier(requested: float, delta: float, count: int = 1) -> float
     return sigma * math.sqrt(count)
 
 
-def sampled_multiplier(requested: float, delta: float, rate: float, steps: int) -> float:
-    """Noise multiplier of DP-SGD, by privacy loss distributions as in :func:`epsilon`."""
+def sampled_multiplier(
+    requested: float, delta: float, rate: float, steps: int, spent: Sequence[Event] = ()
+) -> float:
+    """Noise multiplier of DP-SGD, by privacy loss distributions as in :func:`epsilon`.
+
+    Args:
+        requested: Epsilon of all together.
+        delta: Delta of all together.
+        rate: Sampling rate.
+        steps: Number of steps.
+        spent: What the method spends besides.
+    """
+
+    def keeps(multiplier: float) -> bool:
+        return epsilon([*spent, SampledGaussian(multiplier, rate, steps)], delta) <= requested
+
     low, high = 0.1, 1.0
-    while epsilon([SampledGaussian(high, rate, steps)], delta) > requested:
+    while not keeps(high):
         low, high = high, high * 2
     while high / low > 1 + 1e-3:
         middle = math.sqrt(low * high)
-        enough = epsilon([SampledGaussian(middle, rate, steps)], delta) <= requested
-        low, high = (low, middle) if enough else (middle, high)
+        low, high = (low, middle) if keeps(middle) else (middle, high)
     return high

@@ -10,6 +10,8 @@ from typing import Any
 
 Record = dict[str, Any]
 
+_KEY = ('dataset', 'method', 'epsilon', 'delta', 'seed', 'rows')
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -40,14 +42,13 @@ class Cell:
     @property
     def key(self) -> tuple[Any, ...]:
         """What makes two cells the same."""
-        return (self.dataset, self.method, self.epsilon, self.delta, self.seed, self.rows)
+        return tuple(getattr(self, name) for name in _KEY)
 
 
 def key_of(record: Mapping[str, Any]) -> tuple[Any, ...]:
     """Key of the cell that a record is of."""
     cell = record['cell']
-    names = ('dataset', 'method', 'epsilon', 'delta', 'seed', 'rows')
-    return tuple(cell[name] for name in names)
+    return tuple(cell[name] for name in _KEY)
 
 
 def read_records(paths: Iterable[Path]) -> list[Record]:

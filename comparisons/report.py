@@ -56,12 +56,12 @@ def markdown(groups: Sequence[Group]) -> str:
     parts = ['# Comparison at matched budgets', HOW_TO_READ]
     for dataset in dict.fromkeys(group.dataset for group in groups):
         parts.append(f'## {dataset}')
-        for title, members in _by_epsilon(groups, dataset):
+        sections = _by_epsilon([group for group in groups if group.dataset == dataset], dataset)
+        for title, members in sections:
             parts += [f'### {title}', markdown_table(members, MEASURES)]
             parts += ['Cost:', markdown_table(members, COSTS)]
-        of_dataset = [group for group in groups if group.dataset == dataset]
         parts += [f'### Empirical privacy, {dataset}', CAVEAT]
-        for title, members in _by_epsilon(of_dataset, dataset):
+        for title, members in sections:
             parts += [f'{title.capitalize()}:', markdown_table(members, PRIVACY)]
     parts += ['## Cells without scores', *_list(failures(groups) or ['none'])]
     parts += ['## Methods', *_methods(groups)]
@@ -70,10 +70,9 @@ def markdown(groups: Sequence[Group]) -> str:
 
 def _by_epsilon(groups: Sequence[Group], dataset: str) -> list[tuple[str, list[Group]]]:
     """Groups of as many rows and the same epsilon, and those without one beside each."""
-    members = [group for group in groups if group.dataset == dataset]
     found = []
-    for rows in dict.fromkeys(group.rows for group in members):
-        alike = [group for group in members if group.rows == rows]
+    for rows in dict.fromkeys(group.rows for group in groups):
+        alike = [group for group in groups if group.rows == rows]
         free = [group for group in alike if group.epsilon is None]
         name = dataset if rows is None else f'{dataset}, {rows:,} rows'
         epsilons = dict.fromkeys(g.epsilon for g in alike if g.epsilon is not None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -11,9 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sdv.metadata import Metadata
-from sklearn.metrics import accuracy_score, f1_score, r2_score, roc_auc_score
+from sklearn.metrics import accuracy_score, f1_score, r2_score
 
-from benchmarks.scoring import Grid, comparable, predictors, total_variation
+from benchmarks.scoring import (
+    Grid,
+    class_shares,
+    comparable,
+    mean_area,
+    predictors,
+    total_variation,
+)
 from comparisons.empirical_privacy import empirical_privacy
 from sdv_slicedp.evaluation import evaluate
 
@@ -58,12 +65,9 @@ def score(task: Task, synthetic: pd.DataFrame, seed: int) -> dict[str, Any]:
     real, made, test = (
         comparable(table, task.columns) for table in (task.train, synthetic, task.test)
     )
-    grid = Grid.of(real)
-    codes = grid.codes(real), grid.codes(made)
-    distances = {f'tv{order}': total_variation(*codes, order=order) for order in (1, 2, 3)}
     return {
         **sdmetrics_scores(task, synthetic, seed),
-        **distances,
+        **distances(real, made, orders=(1, 2, 3)),
         'correlation_error': correlation_error(real, made),
         **prediction_scores(real, made, test, task.target, task.regression, seed),
         **empirical_privacy(task, synthetic, seed),
@@ -87,6 +91,13 @@ def sdmetrics_scores(task: Task, synthetic: pd.DataFrame, seed: int) -> dict[str
         'columns': dict(zip(found.columns['Column'], found.columns['Quality'], strict=True)),
         'pairs': found.pairs[['Column 1', 'Column 2', 'Score']].to_numpy().tolist(),
     }
+
+
+def distances(real: pd.DataFrame, made: pd.DataFrame, orders: Iterable[int]) -> dict[str, float]:
+    """Mean total variation distance of tables of so many columns, ``tv1`` and so on."""
+    grid = Grid.of(real)
+    codes = grid.codes(real), grid.codes(made)
+    return {f'tv{order}': total_variation(*codes, order=order) for order in orders}
 
 
 def correlation_error(real: pd.DataFrame, made: pd.DataFrame) -> float:
@@ -147,20 +158,12 @@ def _classification(
 ) -> dict[str, float]:
     labels = sorted(set(test[target].astype(str)) | set(made[target].astype(str)))
     answers, truth = made[target].astype(str), test[target].astype(str).to_numpy()
-    shares = np.zeros((len(test), len(labels)))
-    if answers.nunique() > 1:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # not converged, categories unseen
-            model.fit(made.drop(columns=target), answers)
-            given = model.predict_proba(test.drop(columns=target))
-        shares[:, [labels.index(label) for label in model.classes_]] = given
-    else:
-        shares[:, labels.index(answers.iloc[0])] = 1.0
+    shares = class_shares(
+        model, made.drop(columns=target), answers, test.drop(columns=target), labels
+    )
     predicted = np.array(labels)[shares.argmax(axis=1)]
-    present = [i for i, label in enumerate(labels) if 0 < (truth == label).sum() < len(truth)]
-    areas = [roc_auc_score(truth == labels[i], shares[:, i]) for i in present]
     return {
-        'auc': float(np.mean(areas)) if areas else float('nan'),
+        'auc': mean_area(truth, shares, labels),
         'f1': float(f1_score(truth, predicted, average='macro', zero_division=0)),
         'accuracy': float(accuracy_score(truth, predicted)),
     }

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.scoring import Grid, comparable, total_variation
+from benchmarks.scoring import comparable
 from comparisons import budget, datasets
 from comparisons.methods.dpctgan import DPCTGAN
 from comparisons.methods.dptvae import DPTVAE
-from comparisons.scores import Task, prediction_scores
+from comparisons.scores import Task, distances, prediction_scores
 
 OUTPUT = Path('comparisons/results/tuning.jsonl')
 STARTS: dict[str, DPCTGAN | DPTVAE] = {'dpctgan': DPCTGAN(), 'dptvae': DPTVAE()}
@@ -118,11 +118,9 @@ def quality(task: Task, synthetic: pd.DataFrame, seed: int) -> dict[str, float]:
     real, made, test = (
         comparable(table, task.columns) for table in (task.train, synthetic, task.test)
     )
-    grid = Grid.of(real)
-    codes = grid.codes(real), grid.codes(made)
-    tv1, tv2 = (total_variation(*codes, order=order) for order in (1, 2))
+    found = distances(real, made, orders=(1, 2))
     area = prediction_scores(real, made, test, task.target, False, seed)['auc']
-    return {'tv1': tv1, 'tv2': tv2, 'auc': area, 'objective': area - tv2}
+    return {**found, 'auc': area, 'objective': area - found['tv2']}
 
 
 def best(records: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

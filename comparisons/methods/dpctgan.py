@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -16,11 +15,10 @@ from torch.nn.functional import softplus
 
 from comparisons import budget
 from comparisons.method import About
-from comparisons.methods import dpsgd
+from comparisons.methods import dpsgd, networks
 from comparisons.methods.network_encoding import Head, Matrix, NetworkEncoding
 from comparisons.public_domain import public_columns
 
-SAMPLED_AT_ONCE = 10_000
 NOTES = (
     'The discriminator is trained by DP-SGD with Opacus: Poisson samples, flat clipping, noise '
     'from system entropy. Its loss for a row is that of a pair, the row and one generated row, '
@@ -93,13 +91,12 @@ class DPCTGAN:
         rows = encoding.encode(table)
         plan = dpsgd.Plan(len(rows), self.batch_size, self.epochs)
         counting = histogram_events(encoding, self.histogram_share, epsilon, delta)
-        multiplier = dpsgd.sampled_multiplier_after(counting, plan, epsilon, delta)
+        multiplier = budget.sampled_multiplier(epsilon, delta, plan.rate, plan.steps, counting)
         conditions = Conditions(encoding, noisy_laws(encoding, rows, counting))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with networks.first_weights(seed):
             generator = Generator(encoding, conditions.width, self.latent, self.generator)
             inputs = encoding.width + conditions.width
-            discriminator = dpsgd.perceptron(inputs, self.discriminator, 1, slope=0.2)
+            discriminator = networks.perceptron(inputs, self.discriminator, 1, slope=0.2)
         training = dpsgd.make_private(
             discriminator,
             torch.from_numpy(rows),
@@ -179,7 +176,7 @@ class Generator(nn.Module):
         super().__init__()
         self.encoding = encoding
         self.latent = latent
-        self.layers = dpsgd.perceptron(latent + conditions, hidden, encoding.width)
+        self.layers = networks.perceptron(latent + conditions, hidden, encoding.width)
 
     def forward(self, noise: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         return self.layers(torch.cat([noise, condition], dim=1))
@@ -239,7 +236,7 @@ def noisy_laws(
     encoding: NetworkEncoding, rows: Matrix, events: Sequence[budget.Gaussian]
 ) -> list[npt.NDArray[np.float64]]:
     """Laws of the choice columns; a row adds one to one cell of each (L2 sensitivity one)."""
-    noise = np.random.default_rng(int.from_bytes(os.urandom(32), 'little'))
+    noise = np.random.default_rng()
     laws = []
     for head in encoding.choices:
         counts = rows[:, head.span].sum(axis=0, dtype=np.float64)
@@ -261,15 +258,8 @@ class FittedCTGAN:
 
     def sample(self, n: int, seed: int) -> pd.DataFrame:
         """``n`` rows in the data types of the real table."""
-        stream = torch.Generator().manual_seed(seed)
-        parts = [
-            self._rows(min(SAMPLED_AT_ONCE, n - start), stream)
-            for start in range(0, n, SAMPLED_AT_ONCE)
-        ]
-        matrix = torch.cat(parts).numpy() if parts else np.zeros((0, self.encoding.width))
-        return self.encoding.decode(matrix, self.like)
+        return networks.sampled_table(self.encoding, self._rows, n, seed, self.like)
 
-    @torch.no_grad()
     def _rows(self, n: int, stream: torch.Generator) -> torch.Tensor:
         condition = self.conditions.draw(n, stream)
         noise = torch.randn((n, self.generator.latent), generator=stream)

@@ -14,12 +14,12 @@ from torch import nn
 
 from comparisons import budget
 from comparisons.method import About
+from comparisons.methods import networks
 from comparisons.methods.network_encoding import MISSING, Head, NetworkEncoding
 from comparisons.public_domain import public_columns
 
 SENSITIVITY = 2.0
 """How far the sum of features of norm one moves, at most, if a record is replaced."""
-SAMPLED_AT_ONCE = 10_000
 NOTES = (
     'The mean embedding is released once; the number of rows is public. Random Fourier features '
     'of the numbers, and the one-hots of choices and of missing numbers, have equal squared norm, '
@@ -63,7 +63,7 @@ class DPMERF:
             title='DP-MERF',
             private=True,
             neighboring_relation=budget.REPLACE_ONE,
-            accountant='privacy loss distributions (dp-accounting) of one Gaussian mechanism',
+            accountant='exact profile (dp-accounting) of one Gaussian mechanism',
             packages=('torch',),
             hyperparameters=asdict(self),
             notes=NOTES,
@@ -81,9 +81,13 @@ class DPMERF:
         total = features.total(torch.from_numpy(encoding.encode(table)))
         noise = np.random.default_rng().normal(0, multiplier * SENSITIVITY, tuple(total.shape))
         noisy = (total.double() + torch.from_numpy(noise)) / max(len(table), 1)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            layers = perceptron(self.latent + features.n_classes, self.hidden, encoding.width)
+        with networks.first_weights(seed):
+            layers = networks.perceptron(
+                self.latent + features.n_classes,
+                self.hidden,
+                encoding.width,
+                batch_normalised=True,
+            )
         generator = Generator(layers, features, self.latent, features.class_law(noisy))
         self._train(generator, features, noisy.float(), stream)
         return FittedMERF(encoding, generator, (budget.Gaussian(multiplier),), table[:0])
@@ -107,15 +111,6 @@ class DPMERF:
             (embedded - noisy).square().sum().backward()
             optimizer.step()
             falling.step()
-
-
-def perceptron(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
-    """Layers with rectifiers and batch normalisation between them; sees no real rows."""
-    layers: list[nn.Module] = []
-    for width in hidden:
-        layers += [nn.Linear(inputs, width), nn.BatchNorm1d(width), nn.ReLU()]
-        inputs = width
-    return nn.Sequential(*layers, nn.Linear(inputs, outputs))
 
 
 class Features:
@@ -251,14 +246,9 @@ class FittedMERF:
 
     def sample(self, n: int, seed: int) -> pd.DataFrame:
         """``n`` rows in the data types of the real table."""
-        stream = torch.Generator().manual_seed(seed)
         self.generator.layers.eval()
-        sizes = [min(SAMPLED_AT_ONCE, n - start) for start in range(0, n, SAMPLED_AT_ONCE)]
-        parts = [self._rows(size, stream) for size in sizes]
-        matrix = torch.cat(parts).numpy() if parts else np.zeros((0, self.encoding.width))
-        return self.encoding.decode(matrix, self.like)
+        return networks.sampled_table(self.encoding, self._rows, n, seed, self.like)
 
-    @torch.no_grad()
     def _rows(self, n: int, stream: torch.Generator) -> torch.Tensor:
         law, features = self.generator.class_law, self.generator.features
         classes = torch.multinomial(law, n, replacement=True, generator=stream)

@@ -14,7 +14,6 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from comparisons import budget
 from comparisons.method import MissingExtraError
 
 ACCOUNTANT = 'privacy loss distributions (dp-accounting) of the Poisson-sampled Gaussian mechanism'
@@ -157,33 +156,3 @@ def unpredictable_stream() -> torch.Generator:
     stream = torch.Generator()
     stream.manual_seed(int.from_bytes(os.urandom(8), 'little', signed=True))
     return stream
-
-
-def sampled_multiplier_after(
-    spent: Sequence[budget.Event], plan: Plan, epsilon: float, delta: float
-) -> float:
-    """Noise multiplier of DP-SGD with which it spends what ``spent`` leaves."""
-    low = budget.sampled_multiplier(epsilon, delta, plan.rate, plan.steps)
-    if not spent:
-        return low
-
-    def exceeds(multiplier: float) -> bool:
-        training = budget.SampledGaussian(multiplier, plan.rate, plan.steps)
-        return budget.epsilon([*spent, training], delta) > epsilon
-
-    high = low * 1.25
-    while exceeds(high):
-        low, high = high, high * 1.25
-    while high / low > 1 + 1e-3:
-        middle = (low * high) ** 0.5
-        low, high = (middle, high) if exceeds(middle) else (low, middle)
-    return high
-
-
-def perceptron(inputs: int, hidden: Sequence[int], outputs: int, slope: float = 0.0) -> nn.Module:
-    """Layers with rectifiers between them; no normalisation, which would mix rows."""
-    layers: list[nn.Module] = []
-    for width in hidden:
-        layers += [nn.Linear(inputs, width), nn.LeakyReLU(slope)]
-        inputs = width
-    return nn.Sequential(*layers, nn.Linear(inputs, outputs))

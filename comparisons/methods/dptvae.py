@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import pandas as pd
 import torch
 from sdv.metadata import Metadata
@@ -13,13 +12,12 @@ from torch import nn
 
 from comparisons import budget
 from comparisons.method import About
-from comparisons.methods import dpsgd
+from comparisons.methods import dpsgd, networks
 from comparisons.methods.network_encoding import MISSING, Head, NetworkEncoding
 from comparisons.public_domain import public_columns
 
 LOG_SCALES = (-5.0, 0.0)
 """Range of the logarithm of the spread of a number; one is half of its declared range."""
-SAMPLED_AT_ONCE = 10_000
 NOTES = (
     'Encoder and decoder are trained by DP-SGD with Opacus: Poisson samples, flat clipping, noise '
     'from system entropy. Numbers have Gaussian heads, choices softmax heads, on the declared '
@@ -71,8 +69,7 @@ class DPTVAE:
         encoding = NetworkEncoding(tuple(public_columns(metadata)))
         plan = dpsgd.Plan(len(table), self.batch_size, self.epochs)
         multiplier = budget.sampled_multiplier(epsilon, delta, plan.rate, plan.steps)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with networks.first_weights(seed):
             model = Autoencoder(encoding, self.latent, self.hidden)
         stream = torch.Generator().manual_seed(seed)
         training = dpsgd.make_private(
@@ -96,8 +93,8 @@ class Autoencoder(nn.Module):
     def __init__(self, encoding: NetworkEncoding, latent: int, hidden: Sequence[int]) -> None:
         super().__init__()
         outputs = encoding.width + len(encoding.numbers)
-        self.encoder = dpsgd.perceptron(encoding.width, hidden, 2 * latent)
-        self.decoder = dpsgd.perceptron(latent, tuple(reversed(hidden)), outputs)
+        self.encoder = networks.perceptron(encoding.width, hidden, 2 * latent)
+        self.decoder = networks.perceptron(latent, tuple(reversed(hidden)), outputs)
 
     def forward(
         self, rows: torch.Tensor, noise: torch.Tensor
@@ -153,15 +150,8 @@ class FittedTVAE:
 
     def sample(self, n: int, seed: int) -> pd.DataFrame:
         """``n`` rows in the data types of the real table."""
-        stream = torch.Generator().manual_seed(seed)
-        parts = [
-            self._rows(min(SAMPLED_AT_ONCE, n - start), stream)
-            for start in range(0, n, SAMPLED_AT_ONCE)
-        ]
-        matrix = torch.cat(parts).numpy() if parts else np.zeros((0, self.encoding.width))
-        return self.encoding.decode(matrix, self.like)
+        return networks.sampled_table(self.encoding, self._rows, n, seed, self.like)
 
-    @torch.no_grad()
     def _rows(self, n: int, stream: torch.Generator) -> torch.Tensor:
         outputs = self.decoder(torch.randn((n, self.latent), generator=stream))
         logits = outputs[:, : self.encoding.width]

@@ -112,7 +112,7 @@ class NetworkEncoding:
                 parts.append(torch.tanh(raw))
                 continue
             noisy = raw + _gumbel(raw, stream)
-            parts.append(_one_hot(noisy) if hard else torch.softmax(noisy / temperature, dim=1))
+            parts.append(one_hot(noisy) if hard else torch.softmax(noisy / temperature, dim=1))
         return torch.cat(parts, dim=1)
 
     def decode(self, matrix: npt.NDArray[np.floating], like: pd.DataFrame) -> pd.DataFrame:
@@ -160,5 +160,5 @@ def _gumbel(like: torch.Tensor, stream: torch.Generator | None) -> torch.Tensor:
     return -torch.log(exponential.clamp_min(1e-20))
 
 
-def _one_hot(scores: torch.Tensor) -> torch.Tensor:
+def one_hot(scores: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.one_hot(scores.argmax(dim=1), scores.shape[1]).to(scores.dtype)

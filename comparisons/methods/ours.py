@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 from dp_accounting import get_epsilon_gaussian
@@ -30,7 +30,6 @@ _ADAPTIVE = (
     'Gaussian or zero-concentrated privacy, whichever is less, of the scales in the ledger of the '
     'release; both bounds hold for adaptively chosen scales'
 )
-_ROWS_PRIVATE = 'The number of rows is private. '
 
 
 @dataclass(frozen=True)
@@ -48,49 +47,27 @@ class SlicedHistogram:
     generator: str = 'mixture'
     epochs: int | None = None
     n_components: int | None = None
+    relation: ClassVar[str] = ADD_OR_REMOVE_ONE
+    title: ClassVar[str] = 'Sliced histograms'
+    notes: ClassVar[str] = 'The number of rows is private. '
 
     @property
     def about(self) -> About:
         """What a report says of it."""
-        return _about('Sliced histograms', ADD_OR_REMOVE_ONE, _hyperparameters(self), _ROWS_PRIVATE)
-
-    def fit(
-        self, table: pd.DataFrame, metadata: Metadata, *, epsilon: float, delta: float, seed: int
-    ) -> FittedSlices:
-        """Fit on all rows of ``table``."""
-        options = asdict(self)
-        synthesizer = _fitted(table, metadata, epsilon, delta, seed, options)
-        events = events_of(synthesizer.get_release().ledger, delta, ADD_OR_REMOVE_ONE)
-        budget.check(events, epsilon, delta)
-        return FittedSlices(synthesizer, events)
-
-
-@dataclass(frozen=True)
-class SlicedHistogramReplaceOne:
-    """The histograms with as much noise as hides which row was put in place of another.
-
-    Attributes:
-        target_columns: As in :class:`SlicedHistogram`; so are the others.
-        generator: As there.
-        epochs: As there.
-        n_components: As there.
-    """
-
-    target_columns: tuple[str, ...] | None = None
-    generator: str = 'mixture'
-    epochs: int | None = None
-    n_components: int | None = None
-
-    @property
-    def about(self) -> About:
-        """What a report says of it."""
-        notes = (
-            'Run with the smaller epsilon under add_or_remove_one that implies the request here: a '
-            'replaced row changes two cells of a histogram, and a score by two. The plan does not '
-            'know beforehand whether it will score pairs, and pays for it in any case. '
+        return About(
+            title=self.title,
+            private=True,
+            neighboring_relation=self.relation,
+            accountant=_ADAPTIVE,
+            packages=('sdv-slicedp',),
+            hyperparameters={
+                **asdict(TrainingPlan()),
+                **asdict(HistogramPlan()),
+                **asdict(self),
+            },
+            notes=f'{self.notes}{_NOISE}All domains are attested as public.',
+            reference='docs/method.md',
         )
-        title = 'Sliced histograms (replace one)'
-        return _about(title, REPLACE_ONE, _hyperparameters(self), notes)
 
     def fit(
         self, table: pd.DataFrame, metadata: Metadata, *, epsilon: float, delta: float, seed: int
@@ -100,11 +77,31 @@ class SlicedHistogramReplaceOne:
         Raises:
             OverspentError: If the recorded noise is too small after all.
         """
-        smaller = epsilon_of_removal(epsilon, delta)
-        synthesizer = _fitted(table, metadata, smaller, delta, seed, asdict(self))
-        events = events_of(synthesizer.get_release().ledger, delta, REPLACE_ONE)
+        request = self._request(epsilon, delta)
+        synthesizer = _fitted(table, metadata, request, delta, seed, asdict(self))
+        events = events_of(synthesizer.get_release().ledger, delta, self.relation)
         budget.check(events, epsilon, delta)
         return FittedSlices(synthesizer, events)
+
+    def _request(self, epsilon: float, delta: float) -> float:
+        """Epsilon under ``add_or_remove_one`` to ask the synthesizer for."""
+        return epsilon
+
+
+@dataclass(frozen=True)
+class SlicedHistogramReplaceOne(SlicedHistogram):
+    """The histograms with as much noise as hides which row was put in place of another."""
+
+    relation: ClassVar[str] = REPLACE_ONE
+    title: ClassVar[str] = 'Sliced histograms (replace one)'
+    notes: ClassVar[str] = (
+        'Run with the smaller epsilon under add_or_remove_one that implies the request here: a '
+        'replaced row changes two cells of a histogram, and a score by two. The plan does not '
+        'know beforehand whether it will score pairs, and pays for it in any case. '
+    )
+
+    def _request(self, epsilon: float, delta: float) -> float:
+        return epsilon_of_removal(epsilon, delta)
 
 
 @dataclass(frozen=True)
@@ -243,20 +240,3 @@ def _fitted(
     )
     synthesizer.fit({name: table})
     return synthesizer
-
-
-def _hyperparameters(method: Any) -> dict[str, Any]:
-    return {**asdict(TrainingPlan()), **asdict(HistogramPlan()), **asdict(method)}
-
-
-def _about(title: str, relation: str, hyperparameters: dict[str, Any], notes: str) -> About:
-    return About(
-        title=title,
-        private=True,
-        neighboring_relation=relation,
-        accountant=_ADAPTIVE,
-        packages=('sdv-slicedp',),
-        hyperparameters=hyperparameters,
-        notes=notes + _NOISE + 'All domains are attested as public.',
-        reference='docs/method.md',
-    )

@@ -16,12 +16,14 @@ from torch.nn.functional import softplus
 
 from comparisons import budget
 from comparisons.method import About
-from comparisons.methods.network_encoding import NetworkEncoding
+from comparisons.methods import networks
+from comparisons.methods.network_encoding import NetworkEncoding, one_hot
 from comparisons.public_domain import public_columns
 
 Codes = npt.NDArray[np.int64]
 
-SAMPLED_AT_ONCE = 10_000
+SLOPE = 0.2
+"""Of the rectifiers below zero."""
 VOTE_SENSITIVITY = math.sqrt(2)
 """L2 norm of the change of both vote counts, at most, if one teacher changes its vote."""
 NOTES = (
@@ -86,7 +88,7 @@ class PATEGAN:
             title='PATE-GAN',
             private=True,
             neighboring_relation=budget.ADD_OR_REMOVE_ONE,
-            accountant='privacy loss distributions (dp-accounting) of Gaussian votes, all queries',
+            accountant='exact profile (dp-accounting) of Gaussian votes, all queries',
             packages=('torch',),
             hyperparameters=asdict(self),
             notes=NOTES,
@@ -103,35 +105,34 @@ class PATEGAN:
             budget.gaussian_multiplier(epsilon, delta, self.rounds * self.queries),
             self.rounds * self.queries,
         )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            networks = Networks.of(self, encoding)
+        with networks.first_weights(seed):
+            players = Players.of(self, encoding)
         rows = torch.from_numpy(encoding.encode(table))
         teachers = Teachers(rows, self, encoding.width)
         sigma = event.noise_multiplier * VOTE_SENSITIVITY
-        average = self._train(networks, teachers, sigma, torch.Generator().manual_seed(seed))
+        average = self._train(players, teachers, sigma, torch.Generator().manual_seed(seed))
         return FittedPATEGAN(average, (event,), table[:0])
 
     def _train(
-        self, networks: Networks, teachers: Teachers, sigma: float, stream: torch.Generator
+        self, players: Players, teachers: Teachers, sigma: float, stream: torch.Generator
     ) -> Generator:
         """The average of the generators."""
         average = torch.optim.swa_utils.AveragedModel(
-            networks.generator,
+            players.generator,
             multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(self.averaging),
         )
         asked: list[tuple[torch.Tensor, torch.Tensor]] = []
         for _ in range(self.rounds):
             for _ in range(self.teacher_steps):
-                fakes = networks.fakes(self.teachers * self.teacher_batch_size, stream)
+                fakes = players.fakes(self.teachers * self.teacher_batch_size, stream)
                 teachers.step(fakes.view(self.teachers, self.teacher_batch_size, -1))
-            queried = networks.fakes(self.queries, stream)
+            queried = players.fakes(self.queries, stream)
             asked.append((queried, noisy_labels(teachers.votes(queried), self.teachers, sigma)))
             recent = asked[-self.memory :]
-            networks.teach_student(*(torch.cat(part) for part in zip(*recent, strict=True)))
+            players.teach_student(*(torch.cat(part) for part in zip(*recent, strict=True)))
             for _ in range(self.generator_steps):
-                networks.generator_step(stream)
-                average.update_parameters(networks.generator)
+                players.generator_step(stream)
+                average.update_parameters(players.generator)
         return average.module
 
 
@@ -170,7 +171,7 @@ class Teachers:
     def scores(self, rows: torch.Tensor) -> torch.Tensor:
         """Logits of being real, of rows for each teacher, shape ``(teachers, n)``."""
         inner = torch.baddbmm(self._biases[0], rows, self._weights[0])
-        activated = nn.functional.leaky_relu(inner, 0.2)
+        activated = nn.functional.leaky_relu(inner, SLOPE)
         return torch.baddbmm(self._biases[1], activated, self._weights[1])[:, :, 0]
 
     def step(self, fakes: torch.Tensor) -> None:
@@ -212,7 +213,7 @@ class Generator(nn.Module):
         super().__init__()
         self.encoding = encoding
         self.latent = latent
-        self.layers = perceptron(latent, hidden, encoding.width)
+        self.layers = networks.perceptron(latent, hidden, encoding.width, slope=SLOPE)
 
     def rows(self, n: int, stream: torch.Generator, *, temperature: float = 1.0) -> torch.Tensor:
         """Rows with exact one-hots, whose gradient is that of a soft one."""
@@ -220,23 +221,12 @@ class Generator(nn.Module):
         soft = self.encoding.activate(logits, temperature=temperature, stream=stream)
         exact = soft.detach().clone()
         for head in self.encoding.one_hots:
-            largest = exact[:, head.span].argmax(dim=1)
-            width = head.stop - head.start
-            exact[:, head.span] = nn.functional.one_hot(largest, width).float()
+            exact[:, head.span] = one_hot(exact[:, head.span])
         return exact + soft - soft.detach()
 
 
-def perceptron(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
-    """Layers with leaky rectifiers between them."""
-    layers: list[nn.Module] = []
-    for width in hidden:
-        layers += [nn.Linear(inputs, width), nn.LeakyReLU(0.2)]
-        inputs = width
-    return nn.Sequential(*layers, nn.Linear(inputs, outputs))
-
-
 @dataclass(frozen=True)
-class Networks:
+class Players:
     """Generator and student, which never see a real row."""
 
     plan: PATEGAN
@@ -246,10 +236,10 @@ class Networks:
     student_optimizer: torch.optim.Optimizer
 
     @classmethod
-    def of(cls, plan: PATEGAN, encoding: NetworkEncoding) -> Networks:
+    def of(cls, plan: PATEGAN, encoding: NetworkEncoding) -> Players:
         """Untrained ones."""
         generator = Generator(encoding, plan.latent, plan.hidden)
-        student = perceptron(encoding.width, (plan.student_hidden,), 1)
+        student = networks.perceptron(encoding.width, (plan.student_hidden,), 1, slope=SLOPE)
         return cls(
             plan,
             generator,
@@ -287,12 +277,7 @@ class FittedPATEGAN:
     events: Sequence[budget.Event]
     like: pd.DataFrame
 
-    @torch.no_grad()
     def sample(self, n: int, seed: int) -> pd.DataFrame:
         """``n`` rows in the data types of the real table."""
-        stream = torch.Generator().manual_seed(seed)
-        encoding = self.generator.encoding
-        sizes = [min(SAMPLED_AT_ONCE, n - start) for start in range(0, n, SAMPLED_AT_ONCE)]
-        parts = [self.generator.rows(k, stream) for k in sizes]
-        matrix = torch.cat(parts).numpy() if parts else np.zeros((0, encoding.width))
-        return encoding.decode(matrix, self.like)
+        generator = self.generator
+        return networks.sampled_table(generator.encoding, generator.rows, n, seed, self.like)

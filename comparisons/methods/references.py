@@ -37,7 +37,7 @@ class IndependentHistograms:
             title='Independent histograms',
             private=True,
             neighboring_relation=budget.ADD_OR_REMOVE_ONE,
-            accountant='privacy loss distributions (dp-accounting) of Gaussian mechanisms',
+            accountant='exact profile (dp-accounting) of Gaussian mechanisms',
             hyperparameters=asdict(self),
             notes='The floor: no dependence between columns. The budget is shared evenly; inside '
             'a bin, numbers are uniform. Noise is floating-point Gaussian, not hardened.',

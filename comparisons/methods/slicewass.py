@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +16,10 @@ from torch import nn
 
 from comparisons import budget
 from comparisons.method import About
+from comparisons.methods import networks
 from comparisons.methods.network_encoding import Matrix, NetworkEncoding
 from comparisons.public_domain import public_columns
 
-SAMPLED_AT_ONCE = 10_000
 NOTES = (
     'All records are projected once on public random directions, with Gaussian noise; the number '
     'of rows is public. Directions come in orthonormal bases: those of one basis together see no '
@@ -60,7 +61,7 @@ class SliceWass:
             title='SliceWass',
             private=True,
             neighboring_relation=budget.REPLACE_ONE,
-            accountant='privacy loss distributions (dp-accounting) of one Gaussian mechanism',
+            accountant='exact profile (dp-accounting) of one Gaussian mechanism',
             packages=('torch',),
             hyperparameters=asdict(self),
             notes=NOTES,
@@ -78,9 +79,8 @@ class SliceWass:
         sigma = multiplier * diameter(encoding) * math.sqrt(self.bases)
         noisy = noisy_projections(encoding.encode(table), directions, sigma)
         targets = torch.from_numpy(quantiles(noisy, self.batch_size)).float()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            layers = perceptron(self.latent, self.hidden, encoding.width)
+        with networks.first_weights(seed):
+            layers = networks.perceptron(self.latent, self.hidden, encoding.width)
         generator = Generator(layers, encoding, self.latent)
         self._train(generator, directions, targets, sigma, stream)
         return FittedSliceWass(generator, (budget.Gaussian(multiplier),), table[:0])
@@ -136,15 +136,6 @@ def quantiles(values: npt.NDArray[np.float64], n: int) -> npt.NDArray[np.float64
     return np.quantile(values, (np.arange(n) + 0.5) / n, axis=0)
 
 
-def perceptron(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
-    """Layers with rectifiers between them."""
-    layers: list[nn.Module] = []
-    for width in hidden:
-        layers += [nn.Linear(inputs, width), nn.ReLU()]
-        inputs = width
-    return nn.Sequential(*layers, nn.Linear(inputs, outputs))
-
-
 @dataclass(frozen=True)
 class Generator:
     """Latent numbers to rows."""
@@ -169,12 +160,7 @@ class FittedSliceWass:
     events: Sequence[budget.Event]
     like: pd.DataFrame
 
-    @torch.no_grad()
     def sample(self, n: int, seed: int) -> pd.DataFrame:
         """``n`` rows in the data types of the real table."""
-        stream = torch.Generator().manual_seed(seed)
-        encoding = self.generator.encoding
-        sizes = [min(SAMPLED_AT_ONCE, n - start) for start in range(0, n, SAMPLED_AT_ONCE)]
-        parts = [self.generator.rows(k, stream, temperature=1.0, hard=True) for k in sizes]
-        matrix = torch.cat(parts).numpy() if parts else np.zeros((0, encoding.width))
-        return encoding.decode(matrix, self.like)
+        rows = partial(self.generator.rows, temperature=1.0, hard=True)
+        return networks.sampled_table(self.generator.encoding, rows, n, seed, self.like)
