@@ -258,17 +258,22 @@ class TestInterrupt:
 
     def test_while_training_keeps_the_release(self, small_metadata, small_table, make_synthesizer):
         synthesizer = make_synthesizer(small_metadata, epochs=10**9)
-        measured = threading.Event()
+        answered = threading.Event()
 
         def press_ctrl_c():
             while synthesizer._release is None:
-                measured.wait(0.01)
-            interrupt_main()
+                answered.wait(0.01)
+            # Python drops what is raised in a finalizer or a callback of the garbage collector, so
+            # one interrupt may be lost and training would go on for ever.
+            while not answered.is_set():
+                interrupt_main()
+                answered.wait(20)
 
         presser = threading.Thread(target=press_ctrl_c)
         presser.start()
         with pytest.raises(KeyboardInterrupt):
             synthesizer.fit({TABLE: small_table})
+        answered.set()
         presser.join()
         with pytest.raises(SamplingError):
             synthesizer.sample(1)
