@@ -7,6 +7,9 @@ import os
 import warnings
 from collections.abc import Callable
 
+# Before torch and numpy are loaded: pytest-xdist has a process for each core.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings

@@ -234,7 +234,9 @@ def test_version_and_help(capsys):
 
 @pytest.mark.skipif(os.name == 'nt', reason='Ctrl-C is sent as a POSIX signal')
 def test_interrupting_is_one_line_and_says_what_was_spent(tmp_path):
-    program = 'import sys; from sdv_slicedp.cli import main; sys.exit(main())'
+    # In the background of a shell, programs ignore the signal from the start.
+    heed = 'import signal; signal.signal(signal.SIGINT, signal.default_int_handler)'
+    program = f'{heed}; import sys; from sdv_slicedp.cli import main; sys.exit(main())'
     command = [sys.executable, '-c', program, 'demo', '--output-dir', str(tmp_path / 'demo')]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:
