@@ -74,9 +74,7 @@ def compare(
 ) -> Comparison:
     """Score ``synthetic`` against ``real``, one table each, by its name. Not private."""
     (table,) = real.values()
-    named = table.set_axis([str(name) for name in table.columns], axis='columns')
-    (name,) = real
-    return Comparison(named, evaluate({name: named}, synthetic, metadata))
+    return Comparison(table, evaluate(real, synthetic, metadata))
 
 
 def render_page(content: PageContent) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 from sdv.errors import NotFittedError, SynthesizerInputError
 
 from sdv_slicedp.files import check_writable, write_text
+from sdv_slicedp.validation import named_by_text
 
 REPORT_ROWS = 10_000
 """Rows that the plots of a page are made of, unless told otherwise."""
@@ -20,6 +22,7 @@ class SavedReport:
 
     _fitted: bool
     _table_name: str
+    _checked: Callable[[Any], tuple[pd.DataFrame, Any]]
 
     def save_report(
         self,
@@ -51,28 +54,32 @@ class SavedReport:
             )
         path = Path(path)
         check_writable(path)
-        if real_data is not None:
-            self._checked(real_data)
+        real = None if real_data is None else self._checked(real_data)[0]
+        if real is not None:
             warnings.warn(
                 f"'{path}' will show real rows and scores computed from them: it is not private. "
                 'Leave real_data out for a page that may be shared.',
                 stacklevel=2,
             )
-        write_text(path, self._page(real_data, num_rows))
+        write_text(path, self._page(real, num_rows))
 
-    def _page(self: Any, real_data: dict[str, pd.DataFrame] | None, num_rows: int) -> str:
+    def _page(self: Any, real: pd.DataFrame | None, num_rows: int) -> str:
         # Plotting and scoring libraries are slow to import, and nothing else here needs them.
         from sdv_slicedp.page import PageContent, compare, render_page
 
-        synthetic = self.sample(num_rows=num_rows)
+        name = self._table_name
+        synthetic = named_by_text(self.sample(num_rows=num_rows)[name])
+        comparison = None
+        if real is not None:
+            comparison = compare({name: real}, {name: synthetic}, self.get_metadata())
         return render_page(
             PageContent(
-                table_name=self._table_name,
+                table_name=name,
                 privacy=self.get_privacy_report(),
                 release=self.get_release(),
                 losses=self.get_loss_values(),
-                synthetic=synthetic[self._table_name],
+                synthetic=synthetic,
                 columns=self._columns(),
-                comparison=real_data and compare(real_data, synthetic, self.get_metadata()),
+                comparison=comparison,
             )
         )

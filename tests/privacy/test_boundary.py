@@ -41,7 +41,7 @@ MAY_IMPORT = {
     'encoding': {'hooks', 'transformers'},
     'frames': {'encoding', 'hooks', 'synthesizer'},
     'hooks': {'synthesizer'},
-    'validation': {'hooks', 'synthesizer'},
+    'validation': {'hooks', 'saved_report', 'synthesizer'},
     # Reads real rows for a report that is not private, and says so.
     'evaluation': {'page'},
     'page': {'cli', 'saved_report'},
@@ -267,7 +267,7 @@ def test_nothing_after_the_release_can_reach_the_rows(module):
 def test_every_module_has_its_side():
     # A new module must be put on one of the lists, or here if it is on neither side.
     neither = {
-        *('__init__', 'cli', 'datasets', 'files', 'plots', 'options', 'errors'),
+        *('__init__', 'cli', 'datasets', 'files', 'plots', 'options', 'errors', 'template'),
         *('synthesizer', 'transformers', 'schema', 'noise', 'slices', 'grid', 'domain'),
         *('dtypes', 'datetimes', 'embedding', 'directions'),
     }
