@@ -23,12 +23,11 @@ from sdv.errors import (
 from sdv.metadata import Metadata
 from sdv.metadata.errors import InvalidMetadataError
 
-from sdv_slicedp import __version__
+from sdv_slicedp import __version__, template_command
 from sdv_slicedp.errors import PrivacyError
 from sdv_slicedp.files import check_writable, load_metadata, read_table, write_table, write_text
 from sdv_slicedp.options import RELATIONS
 from sdv_slicedp.synthesizer import SlicedDPSynthesizer
-from sdv_slicedp.template import load_template, metadata_template
 
 EXPECTED_ERRORS = (
     OSError,
@@ -138,46 +137,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument('--delta', type=float, default=1e-6, help='default: %(default)s')
         command.add_argument('--rows', type=int, metavar='N', help='number of rows to sample')
         command.add_argument('--seed', type=int, help='of the training; the noise cannot be seeded')
-    _add_template(commands)
+    template_command.add_to(commands)
     return parser
-
-
-def _add_template(commands: Any) -> None:
-    template = commands.add_parser('template', help='metadata to fill in, without any data')
-    template.set_defaults(prepare=_template)
-    template.add_argument(
-        'columns',
-        nargs='*',
-        metavar='COLUMN[=SDTYPE]',
-        help='names, with sdtypes if they are known',
-    )
-    template.add_argument('--metadata', type=Path, metavar='M.json', help='instead of names')
-    template.add_argument('--table-name', metavar='NAME', help='name of the table')
-    target = template.add_mutually_exclusive_group(required=True)
-    target.add_argument('--output', type=Path, metavar='T.json', help='write a template')
-    target.add_argument('--check', type=Path, metavar='T.json', help='check a filled-in one')
-
-
-def _template(options: argparse.Namespace) -> None:
-    if options.check is not None:
-        load_template(options.check, options.table_name)
-        print(f"'{options.check}' is filled in. Its ranges are public if you attest them.")
-        return
-    if (options.metadata is None) == (not options.columns):
-        raise ValueError('a template needs either names of columns or --metadata.')
-    check_writable(options.output)
-    if options.metadata is not None:
-        columns: Metadata | dict[str, str | None] = load_metadata(
-            options.metadata, options.table_name
-        )
-    else:
-        pairs = [column.rpartition('=') for column in options.columns]
-        columns = {
-            name if equals else last: last if equals else None for name, equals, last in pairs
-        }
-        if len(columns) < len(pairs):
-            raise ValueError('a column is named more than once.')
-    metadata_template(columns, options.output, options.table_name or 'table')
 
 
 def _prepare_demo(options: argparse.Namespace) -> Run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sdv.metadata import Metadata
 
@@ -33,7 +33,7 @@ FIELDS_OF = {
 }
 PLACEHOLDERS = {SDTYPE, *FIELDS['range_values'], *(v for v in FIELDS.values() if type(v) is str)}
 
-Columns = Iterable[str] | Mapping[str, str | None] | Metadata
+Columns: TypeAlias = Iterable[str] | Mapping[str, str | None] | Metadata
 
 
 def metadata_template(columns: Columns, path: str | Path, table_name: str = 'table') -> None:
