@@ -1,7 +1,7 @@
 """Checks that catch wrong mechanisms, for the tests and for the mutants of ``test_mutants.py``.
 
 A check is a function without arguments that raises ``AssertionError`` if a guarantee is broken.
-False-alarm rates on a correct mechanism: below 1e-5 each.
+False-alarm rates on a correct mechanism: below 1e-4 each.
 """
 
 from __future__ import annotations
@@ -259,10 +259,11 @@ def the_ledger_lists_all_slices() -> None:
         assert delta_spent(release.ledger, EPSILON) <= DELTA
 
 
-def a_step_shows_no_more_than_it_claims(step: str, runs: int = 300) -> None:
-    """The best attack on one private step; false alarms: below 1e-5."""
-    finding = audit_step(step, EPSILON, DELTA, runs, 1 - 1e-5)
+def a_step_shows_no_more_than_it_claims(step: str, runs: int = 400) -> None:
+    """The best attack on one private step; false alarms: below 1e-4."""
+    finding = audit_step(step, EPSILON, DELTA, runs, 1 - 1e-4)
     assert finding.holds, finding
+    assert finding.bound > 0, 'the audit says nothing'
 
 
 def one_record_shows_nowhere(mechanism: str) -> None:
@@ -343,8 +344,12 @@ def _known_directions(kind: str, dimension: int, slices: int) -> np.ndarray:
     return draw_directions(kind, dimension, slices)
 
 
-def exact_answers(rows: pd.DataFrame) -> dict[str, list[np.ndarray]]:
-    """What a curator would answer without noise, to questions about ``x``, ``y`` and ``z``."""
+def no_noise(shape: int | tuple[int, ...], sigma: float) -> np.ndarray:
+    return np.zeros(shape, dtype=np.int64)
+
+
+def curator_answers(rows: pd.DataFrame) -> dict[str, list[np.ndarray]]:
+    """What a curator answers to questions about ``x``, ``y`` and ``z``."""
     x, y, z = DOMAINS
     codes = [np.arange(3), np.arange(2)]
     columns = [
@@ -352,23 +357,23 @@ def exact_answers(rows: pd.DataFrame) -> dict[str, list[np.ndarray]]:
         for domain, code in zip((x, y), codes, strict=True)
     ]
     entry = LedgerEntry('pairs', 'text', 1, 1.0, 1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(curator, 'discrete_gaussian', lambda n, _: np.zeros(n, dtype=np.int64))
-        asked = Curator(rows, Ledger())
-        asked.encode(columns)
-        return {
-            'counts': asked.counts('one-column', '', [(y, Cells(codes[1], codes[1]))], 1.0),
-            'resolutions': asked.resolutions([z], 1.0),
-            'tables': asked.tables([(0, 1)], entry),
-            'distances': [asked.distances([(0, 1)], [np.full((3, 2), 20)], 1.0)],
-        }
+    asked = Curator(rows, Ledger())
+    asked.encode(columns)
+    return {
+        'counts': asked.counts('one-column', '', [(y, Cells(codes[1], codes[1]))], 1.0),
+        'resolutions': asked.resolutions([z], 1.0),
+        'tables': asked.tables([(0, 1)], entry),
+        'distances': [asked.distances([(0, 1)], [np.full((3, 2), 20)], 1.0)],
+    }
 
 
 def a_row_changes_one_count_by_one() -> None:
-    """An exact answer changes by 1 in one entry, whichever row is added."""
-    before = exact_answers(ROWS)
-    for i in range(4):
-        after = exact_answers(pd.concat([ROWS, ROWS.iloc[[i]]], ignore_index=True))
+    """Without noise, an answer changes by 1 in one entry, whichever row is added."""
+    tables = [pd.concat([ROWS, ROWS.iloc[[i]]], ignore_index=True) for i in range(4)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curator, 'discrete_gaussian', no_noise)
+        before, *others = (curator_answers(table) for table in (ROWS, *tables))
+    for after in others:
         for question, vectors in before.items():
             changes = [np.abs(a - b).sum() for a, b in zip(vectors, after[question], strict=True)]
             assert changes == [1], question
@@ -376,10 +381,8 @@ def a_row_changes_one_count_by_one() -> None:
 
 def answers_are_integers() -> None:
     """All that a curator answers is 64-bit integers; floats would show in their low bits."""
-    for release in releases(ROWS, 2):
-        for column in release.columns:
-            assert all(level.counts.dtype == np.int64 for level in column.levels)
-        assert all(marginal.counts.dtype == np.int64 for marginal in release.marginals)
+    for question, vectors in curator_answers(ROWS).items():
+        assert all(vector.dtype == np.int64 for vector in vectors), question
 
 
 NUMBERS = [NumericalDomain(f'x{i}', 'numerical', 0, 100, (1, 1), False) for i in range(8)]
@@ -390,7 +393,7 @@ def a_long_record_moves_no_farther_than_stated() -> None:
     entry = entry_for(NUMBERS, 'orthonormal', None, EPSILON, DELTA)
     rows = [pd.DataFrame({d.name: [value] for d in NUMBERS}) for value in (-1e5, 1e5)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(curator, 'discrete_gaussian', lambda n, _: np.zeros(n, dtype=np.int64))
+        patch.setattr(curator, 'discrete_gaussian', no_noise)
         patch.setattr(curator, 'draw_directions', _known_directions)
         first, second = (Curator(row, Ledger()).project(blocks(NUMBERS), entry) for row in rows)
     moved = np.linalg.norm((first.values - second.values) * first.pitch)

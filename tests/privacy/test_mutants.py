@@ -1,7 +1,7 @@
 """Deliberate faults, and the check that catches each of them.
 
-A mutant that no check catches is a hole in the tests. Every check passes without the mutant, here
-or, where that takes long, in the test that uses the check.
+A mutant that no check catches is a hole in the tests. Every check passes without the mutant: here,
+or in ``test_step_audit.py`` for the attacks on single steps.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from memory import remembered_accounting
 
 from sdv_slicedp import curator, discovery, embedding, mechanism, noise, stages
 from sdv_slicedp.curator import Curator
-from sdv_slicedp.domain import NumericalDomain
+from sdv_slicedp.domain import NumericalDomain, to_units
 
 Mutate = Callable[[pytest.MonkeyPatch], None]
 
@@ -76,23 +76,27 @@ def seeded_noise(patch: pytest.MonkeyPatch) -> None:
 
 
 def noise_of_floats(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(curator, 'discrete_gaussian', np.random.default_rng().normal)
+    rng = np.random.default_rng()
+    patch.setattr(curator, 'discrete_gaussian', lambda shape, sigma: rng.normal(0, sigma, shape))
 
 
 def bounds_from_the_data(patch: pytest.MonkeyPatch) -> None:
-    real = stages.discover
+    """As if ranges read from the table were public."""
 
-    def discover(asked: Curator, *arguments: Any) -> list[stages.Column]:
-        found = []
-        for column in real(asked, *arguments):
-            domain = column.domain
-            if isinstance(domain, NumericalDomain) and column.levels:
-                largest = int(np.nanmax(asked._table[domain.name]))
-                column = replace(column, domain=replace(domain, lower=0, upper=largest), levels=())
-            found.append(column)
-        return found
+    def read(domain: Any, table: pd.DataFrame) -> Any:
+        if not isinstance(domain, NumericalDomain) or domain.is_complete:
+            return domain
+        step = (10**9, 1) if domain.sdtype == 'datetime' else (1, 100)
+        units = to_units(table[domain.name].dropna().to_numpy(), step).astype(int)
+        return replace(domain, step=step, lower=int(units.min()), upper=int(units.max()))
 
-    patch.setattr(stages, 'discover', discover)
+    for name in ('measure', 'measure_projection'):
+        real = getattr(mechanism, name)
+
+        def ask(table: pd.DataFrame, domains: Any, *, real: Any = real, **options: Any) -> Any:
+            return real(table, [read(domain, table) for domain in domains], **options)
+
+        patch.setattr(mechanism, name, ask)
 
 
 def categories_from_the_data(patch: pytest.MonkeyPatch) -> None:
@@ -152,14 +156,10 @@ def directions_from_the_data(patch: pytest.MonkeyPatch) -> None:
     real = Curator.project
 
     def project(asked: Curator, laid_out: Any, entry: Any) -> Any:
-        largest = int(asked._table.iloc[:, -1].max())
-        rolled = partial(
-            np.roll,
-            curator.draw_directions(entry.directions, entry.dimension, entry.slices),
-            axis=1,
-        )
+        drawn = curator.draw_directions(entry.directions, entry.dimension, entry.slices)
+        sign = -1 if asked._table.isna().any(axis=None) else 1
         with pytest.MonkeyPatch.context() as inner:
-            inner.setattr(curator, 'draw_directions', lambda *_: rolled(largest))
+            inner.setattr(curator, 'draw_directions', lambda *_: sign * drawn)
             return real(asked, laid_out, entry)
 
     patch.setattr(Curator, 'project', project)
@@ -168,11 +168,8 @@ def directions_from_the_data(patch: pytest.MonkeyPatch) -> None:
 MUTANTS: list[tuple[Mutate, Callable[[], None]]] = [
     (noise_of_half_the_scale, partial(a_step_shows_no_more_than_it_claims, 'domain')),
     (noise_of_half_the_scale, partial(a_step_shows_no_more_than_it_claims, 'one-column')),
-    (noise_of_half_the_scale, partial(a_step_shows_no_more_than_it_claims, 'selection')),
     (noise_of_half_the_scale, partial(a_step_shows_no_more_than_it_claims, 'pairs')),
-    (noise_of_half_the_scale, partial(a_step_shows_no_more_than_it_claims, 'triples')),
     (noise_of_half_the_scale, partial(a_step_shows_no_more_than_it_claims, 'projection-bases')),
-    (noise_of_half_the_scale, partial(a_step_shows_no_more_than_it_claims, 'projection-sphere')),
     (
         half_the_sensitivity_of_a_projection,
         partial(a_step_shows_no_more_than_it_claims, 'projection-bases'),
@@ -215,7 +212,11 @@ def test_the_mutant_is_caught(mutate, check, monkeypatch):
         check()
 
 
-CHECKS = {named(check): check for _, check in MUTANTS}
+CHECKS = {
+    named(check): check
+    for _, check in MUTANTS
+    if getattr(check, 'func', None) is not a_step_shows_no_more_than_it_claims
+}
 
 
 @pytest.mark.parametrize('name', CHECKS)
