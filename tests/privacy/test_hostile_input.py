@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import io
 import math
-import resource
-import subprocess
-import sys
+import tracemalloc
 import warnings
 import zipfile
 from typing import Any
@@ -93,9 +91,9 @@ def check_fit(table: pd.DataFrame, columns: dict[str, Any], **options: Any) -> b
             assert not report.fits
             assert any(name in str(error) for name in columns) or 'empty' in str(error)
         return False
-    (fit,) = synthesizer.get_privacy_report().fits
     release = synthesizer.get_release()
-    assert [line.slices for line in fit.lines] == [entry.slices for entry in release.ledger]
+    lines = [line for fit in synthesizer.get_privacy_report().fits for line in fit.lines]
+    assert [line.slices for line in lines] == [entry.slices for entry in release.ledger]
     assert epsilon_spent(release.ledger, DELTA, release.neighboring_relation) <= EPSILON
     assert list(synthesizer.sample(3)[TABLE].columns) == list(table.columns)
     return True
@@ -121,67 +119,42 @@ def test_columns_of_one_name_are_refused():
     assert CANARY not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_many_columns_are_fitted():
     columns = {f'c{i}': {'sdtype': 'boolean', 'range_is_nullable': False} for i in range(300)}
     table = pd.DataFrame(np.arange(300 * 6).reshape(6, 300) % 7 < 3, columns=list(columns))
     assert check_fit(table, columns, mechanism='projection')
 
 
-LIMIT = 3 * 2**30
-READ = """
-import sys
-from sdv_slicedp.errors import ReleaseFormatError
-from sdv_slicedp.release import Release
-try:
-    Release.load(sys.argv[1])
-except ReleaseFormatError as error:
-    print(len(str(error)) < 1000)
-"""
-
-
-def bomb(kind: str) -> bytes:
-    """A small archive that would be large: members of zeros, or one that declares little."""
+def archive_of(manifest: bytes, times: int) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, 'w', zipfile.ZIP_DEFLATED) as archive:
-        if kind == 'manifest':
-            with archive.open('manifest.json', 'w', force_zip64=True) as member:
-                for _ in range(70):
-                    member.write(b' ' * 2**20)
-        else:
-            archive.writestr('manifest.json', b'[' * 10**6)
-    content = file.getvalue()
-    if kind == 'manifest':
-        return content
-    return content
+        with archive.open('manifest.json', 'w') as member:
+            for _ in range(times):
+                member.write(manifest)
+    return file.getvalue()
 
 
-@pytest.mark.parametrize('kind', ['manifest', 'nested'])
-def test_archives_that_unpack_to_more_are_refused(kind, tmp_path):
+@pytest.mark.parametrize(('manifest', 'times'), [(b' ' * 2**20, 70), (b'[' * 10**6, 1)])
+def test_archives_that_unpack_to_more_are_refused(manifest, times, tmp_path):
     path = tmp_path / 'bomb'
-    path.write_bytes(bomb(kind))
+    path.write_bytes(archive_of(manifest, times))
     assert path.stat().st_size < 200_000
     with pytest.raises(ReleaseFormatError):
         Release.load(path)
 
 
-@pytest.mark.skipif(sys.platform != 'linux', reason='limits of memory are as on Linux')
 def test_a_bomb_is_refused_within_bounded_memory(tmp_path):
-    """Members that declare two million bytes and hold four hundred million."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, 'w', zipfile.ZIP_DEFLATED) as archive:
-        with archive.open('manifest.json', 'w') as member:
-            for _ in range(400):
-                member.write(b' ' * 10**6)
-    content = bytearray(file.getvalue())
-    declared, real = (2 * 10**6).to_bytes(4, 'little'), (400 * 10**6).to_bytes(4, 'little')
+    """A manifest that declares two million bytes and holds four hundred million."""
+    content = archive_of(b' ' * 10**6, 400)
+    declared, real = ((n * 10**6).to_bytes(4, 'little') for n in (2, 400))
     assert content.count(real) >= 1
     path = tmp_path / 'bomb'
-    path.write_bytes(bytes(content).replace(real, declared))
-    done = subprocess.run(
-        [sys.executable, '-c', READ, str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT)),
-    )
-    assert done.stdout.strip() == 'True', done.stderr[-500:]
+    path.write_bytes(content.replace(real, declared))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ReleaseFormatError):
+            Release.load(path)
+        assert tracemalloc.get_traced_memory()[1] < 50 * 10**6
+    finally:
+        tracemalloc.stop()
