@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 TABLE = 'canaries'
-KNOWN_COPIES = 30
+KNOWN_COPIES = 100
 """Known rows of each canary's kind, so that its cells are not pooled with others."""
 
 
