@@ -123,10 +123,10 @@ def scores(release: Release, known: pd.DataFrame, candidates: pd.DataFrame) -> F
 
 
 def _evidence(known: Integers, candidates: Integers, counts: Integers, sigma: float) -> Floats:
-    """Deviation from what is expected, over its variance; half of the others are there."""
-    others = np.bincount(candidates, minlength=len(counts))[candidates] - 1
-    expected = np.bincount(known, minlength=len(counts))[candidates] + others / 2 + 0.5
-    return np.asarray((counts[candidates] - expected) / (sigma**2 + others / 4))
+    """Log-likelihood ratios; cells that candidates share say too little of any of them."""
+    alone = np.bincount(candidates, minlength=len(counts))[candidates] == 1
+    expected = np.bincount(known, minlength=len(counts))[candidates] + 0.5
+    return np.asarray(alone * (counts[candidates] - expected) / sigma**2)
 
 
 def _candidates(canaries: int) -> pd.DataFrame:
