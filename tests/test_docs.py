@@ -51,6 +51,7 @@ def test_every_page_of_the_plan_is_there():
         'benchmarks.md',
         'comparisons.md',
         'experiments.md',
+        'licences.md',
         'mechanisms.md',
         'projection-accounting.md',
     }
