@@ -19,12 +19,22 @@ import pandas as pd
 
 from benchmarks.scoring import comparable
 from comparisons import budget, datasets
+from comparisons.cell import with_target
 from comparisons.methods.dpctgan import DPCTGAN
+from comparisons.methods.dpmerf import DPMERF
 from comparisons.methods.dptvae import DPTVAE
+from comparisons.methods.pategan import PATEGAN
+from comparisons.methods.slicewass import SliceWass
 from comparisons.scores import Task, distances, prediction_scores
 
 OUTPUT = Path('comparisons/results/tuning.jsonl')
-STARTS: dict[str, DPCTGAN | DPTVAE] = {'dpctgan': DPCTGAN(), 'dptvae': DPTVAE()}
+STARTS: dict[str, Any] = {
+    'dpctgan': DPCTGAN(),
+    'dptvae': DPTVAE(),
+    'dpmerf': DPMERF(),
+    'slicewass': SliceWass(),
+    'pategan': PATEGAN(),
+}
 CHOICES: dict[str, dict[str, Sequence[Any]]] = {
     'dpctgan': {
         'batch_size': (500, 1000),
@@ -40,6 +50,30 @@ CHOICES: dict[str, dict[str, Sequence[Any]]] = {
         'max_grad_norm': (0.3, 1.0, 3.0),
         'learning_rate': (1e-3, 2e-3, 5e-3),
         'latent': (8, 16),
+    },
+    'dpmerf': {
+        'frequencies': (200, 500, 1000),
+        'length_scale': (0.03, 0.1, 0.3, 1.0),
+        'steps': (1000, 2000, 3000),
+        'learning_rate': (1e-3, 3e-3, 1e-2),
+    },
+    'slicewass': {
+        'bases': (1, 2),
+        'steps': (300, 600, 1200, 2000),
+        'batch_size': (250, 500, 1000),
+        'learning_rate': (1e-3, 3e-3, 1e-2),
+        'temperature': (0.5, 1.0),
+    },
+    'pategan': {
+        'teachers': (100, 200, 400, 1000),
+        'rounds': (50, 100, 200),
+        'queries': (10, 20, 50),
+        'teacher_steps': (1, 2, 5),
+        'student_steps': (2, 5, 10, 30),
+        'generator_steps': (1, 2, 5, 10),
+        'learning_rate': (5e-4, 1e-3, 2e-3),
+        'discriminator_rate': (1e-3, 3e-3),
+        'relative_votes': (True,),
     },
 }
 
@@ -105,7 +139,7 @@ def trial(
 ) -> dict[str, float]:
     """Scores of one fit, and the processor time that it took."""
     start = time.process_time()
-    made = replace(STARTS[method], **setting)
+    made = with_target(replace(STARTS[method], **setting), task.target)
     fitted = made.fit(task.train, task.metadata, epsilon=epsilon, delta=delta, seed=seed)
     seconds = time.process_time() - start
     spent = budget.check(fitted.events, epsilon, delta)

@@ -61,6 +61,8 @@ class PATEGAN:
         student_hidden: Width of the layer of the student.
         temperature: Of the Gumbel softmax.
         averaging: Decay of the average of the generators that is sampled from.
+        relative_votes: A teacher takes those rows of a round for real that score above its own
+            median of them, rather than above zero.
     """
 
     teachers: int = 400
@@ -80,6 +82,7 @@ class PATEGAN:
     student_hidden: int = 64
     temperature: float = 0.5
     averaging: float = 0.98
+    relative_votes: bool = False
 
     @property
     def about(self) -> About:
@@ -156,6 +159,7 @@ class Teachers:
         self._random = np.random.default_rng()
         self._rows = rows
         self._batch = plan.teacher_batch_size
+        self._relative = plan.relative_votes
         self.parts = partition(len(rows), plan.teachers, self._random)
         shapes = ((width, plan.teacher_hidden), (plan.teacher_hidden, 1))
         self._weights = [self._uniform(plan.teachers, *shape) for shape in shapes]
@@ -196,8 +200,10 @@ class Teachers:
     @torch.no_grad()
     def votes(self, rows: torch.Tensor) -> torch.Tensor:
         """Number of teachers that take a row for real."""
-        everyone = rows.expand(len(self.parts), *rows.shape)
-        return (self.scores(everyone) > 0).sum(dim=0)
+        scores = self.scores(rows.expand(len(self.parts), *rows.shape))
+        if self._relative:
+            scores = scores - scores.median(dim=1, keepdim=True).values
+        return (scores > 0).sum(dim=0)
 
 
 def partition(n_rows: int, teachers: int, random: np.random.Generator) -> list[Codes]:
