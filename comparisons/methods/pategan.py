@@ -82,7 +82,7 @@ class PATEGAN:
     student_hidden: int = 64
     temperature: float = 0.5
     averaging: float = 0.98
-    relative_votes: bool = False
+    relative_votes: bool = True
 
     @property
     def about(self) -> About:
@@ -120,10 +120,7 @@ class PATEGAN:
         self, players: Players, teachers: Teachers, sigma: float, stream: torch.Generator
     ) -> Generator:
         """The average of the generators."""
-        average = torch.optim.swa_utils.AveragedModel(
-            players.generator,
-            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(self.averaging),
-        )
+        average = networks.Average(players.generator, self.averaging)
         asked: list[tuple[torch.Tensor, torch.Tensor]] = []
         for _ in range(self.rounds):
             for _ in range(self.teacher_steps):
@@ -135,7 +132,7 @@ class PATEGAN:
             players.teach_student(*(torch.cat(part) for part in zip(*recent, strict=True)))
             for _ in range(self.generator_steps):
                 players.generator_step(stream)
-                average.update_parameters(players.generator)
+                average.update(players.generator)
         return average.module
 
 
