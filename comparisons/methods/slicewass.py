@@ -128,14 +128,13 @@ def noisy_projections(
     rows: Matrix, directions: torch.Tensor, sigma: float
 ) -> npt.NDArray[np.float64]:
     """Each row on each direction, with noise from system entropy."""
-    projected = rows.astype(np.float64) @ directions.double().numpy()
+    projected: npt.NDArray[np.float64] = rows.astype(np.float64) @ directions.double().numpy()
     return projected + np.random.default_rng().normal(0, sigma, projected.shape)
 
 
 def quantiles(values: npt.NDArray[np.float64], n: int) -> npt.NDArray[np.float64]:
     """What ``n`` sorted draws of each column are expected to be, about."""
-    levels = (np.arange(n) + 0.5) / n
-    return np.asarray(np.quantile(values, levels, axis=0), dtype=np.float64)
+    return np.quantile(values, (np.arange(n) + 0.5) / n, axis=0)
 
 
 @dataclass(frozen=True)
