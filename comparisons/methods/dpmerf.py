@@ -49,11 +49,11 @@ class DPMERF:
     """
 
     target: str | None = None
-    frequencies: int = 500
+    frequencies: int = 200
     length_scale: float = 0.3
     steps: int = 2000
     batch_size: int = 500
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-3
     latent: int = 16
     hidden: tuple[int, ...] = (256, 256)
 
