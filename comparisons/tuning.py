@@ -50,14 +50,14 @@ CHOICES: dict[str, dict[str, Sequence[Any]]] = {
     },
     'slicewass': {
         'bases': (1, 2),
-        'steps': (100, 300, 600, 1200, 2000),
+        'steps': (100, 200, 300, 600, 1200, 2000),
         'batch_size': (250, 500, 1000),
         'learning_rate': (1e-3, 3e-3, 1e-2),
         'temperature': (0.5, 1.0),
     },
     'pategan': {
         'teachers': (100, 200, 400, 1000),
-        'rounds': (20, 50, 100, 200),
+        'rounds': (20, 40, 100, 200),
         'queries': (10, 20, 50),
         'teacher_steps': (1, 2, 5),
         'student_steps': (2, 5, 10, 30),
@@ -65,7 +65,7 @@ CHOICES: dict[str, dict[str, Sequence[Any]]] = {
         'learning_rate': (5e-4, 1e-3, 2e-3),
         'discriminator_rate': (1e-3, 3e-3),
         'memory': (5, 10, 20, 100),
-        'averaging': (0.95, 0.98),
+        'averaging': (0.9, 0.98),
         'relative_votes': (True,),
     },
 }
@@ -82,10 +82,10 @@ def drawn(method: str, count: int, seed: int = 0) -> Iterator[Setting]:
     """The default, then settings drawn uniformly from :data:`CHOICES`, all different."""
     seen = [start(method)]
     yield seen[0]
+    choices = CHOICES[method]
     stream = np.random.default_rng(seed)
-    while len(seen) < count:
-        choices = CHOICES[method].items()
-        setting = {name: values[int(stream.integers(len(values)))] for name, values in choices}
+    while len(seen) < min(count, math.prod(map(len, choices.values()))):
+        setting = {k: values[int(stream.integers(len(values)))] for k, values in choices.items()}
         if setting not in seen:
             seen.append(setting)
             yield setting

@@ -25,6 +25,11 @@ def test_settings_begin_with_the_default_and_differ(method):
     assert len({json.dumps(setting) for setting in found}) == 6
 
 
+def test_there_are_no_more_settings_than_choices(monkeypatch):
+    monkeypatch.setitem(tuning.CHOICES, 'dptvae', {'latent': (8, 16), 'epochs': (20, 40)})
+    assert len(list(tuning.drawn('dptvae', 100))) == 4
+
+
 def test_a_search_is_recorded(tmp_path, task):
     output = tmp_path / 'new' / 't.jsonl'
     small = {
