@@ -9,7 +9,8 @@ from scipy import stats
 
 from sdv_slicedp import generator
 from sdv_slicedp.domain import MISSING, CategoricalDomain, NumericalDomain
-from sdv_slicedp.generator import ColumnDecoder, MixtureModel, stratified_uniforms
+from sdv_slicedp.drawing import stratified_uniforms
+from sdv_slicedp.generator import ColumnDecoder, MixtureModel
 
 pytestmark = pytest.mark.filterwarnings('error')
 
