@@ -92,9 +92,7 @@ class ConditionalSampling:
 
     def _asked(self, conditions: pd.DataFrame) -> dict[str, Asked]:
         processor = self._data_processor
-        return asked(
-            conditions, processor.metadata.columns, processor.domains, processor.families
-        )
+        return asked(conditions, processor.metadata.columns, processor.domains, processor.families)
 
 
 def _append(rows: pd.DataFrame, path: Path) -> None:

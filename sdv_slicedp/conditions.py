@@ -155,7 +155,7 @@ def _datetimes(
 
 def _number(value: Any) -> float:
     """A number as a float; NaN for anything else, text and booleans included."""
-    if not isinstance(value, Real | Decimal) or isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
         return math.nan
     try:
         return float(value)

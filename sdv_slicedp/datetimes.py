@@ -163,7 +163,7 @@ def _clock_times(values: pd.Series, how: Layout) -> npt.NDArray[Any]:
         clock = values.dt.tz_convert(how.timezone or dtype.tz).dt.tz_localize(None)
         return np.asarray(clock.to_numpy())
     if isinstance(dtype, np.dtype) and dtype.kind == 'M':
-        return values.to_numpy()
+        return np.asarray(values.to_numpy())
     if pd.api.types.is_numeric_dtype(dtype):
         values = _digits(values)
     stamps = _parse(_parsed_only(values), how)

@@ -168,8 +168,8 @@ class MixtureModel:
 
         Args:
             num_rows: Number of rows.
-            given: Grid positions or codes of the conditioned columns, each of shape ``(num_rows,)``,
-                by the number of the column.
+            given: Grid positions or codes of the conditioned columns, arrays of shape
+                ``(num_rows,)``, by the number of the column.
         """
         where = {i: self.decoders[i].cells(positions) for i, positions in given.items()}
         tables = dict(enumerate(self.components))

@@ -101,8 +101,8 @@ class NeuralModel:
 
         Args:
             num_rows: Number of rows.
-            given: Grid positions or codes of the conditioned columns, each of shape ``(num_rows,)``,
-                by the number of the column.
+            given: Grid positions or codes of the conditioned columns, arrays of shape
+                ``(num_rows,)``, by the number of the column.
         """
         where = {i: self.decoders[i].cells(positions) for i, positions in given.items()}
         latents, tables = self._pool(FEW_LATENTS, where)
@@ -148,4 +148,3 @@ class NeuralModel:
         ]
         laws = [np.concatenate(tables) for tables in zip(*parts, strict=True)]
         return latents, dict(zip(needed, laws, strict=True))
-

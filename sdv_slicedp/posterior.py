@@ -76,9 +76,7 @@ def choose(
         if i not in bins:
             bins[i] = draw_cells(tables[i], component, rng)
     repeated = {i: (np.repeat(a, tries), np.repeat(b, tries)) for i, (a, b) in pinned.items()}
-    places, log_weights = coupling.places_given(
-        [bins[i] for i in coupling.columns], repeated, rng
-    )
+    places, log_weights = coupling.places_given([bins[i] for i in coupling.columns], repeated, rng)
     one = _one_of_each(log_weights.reshape(num_rows, tries), rng)
     return Chosen(
         component[one],
@@ -87,7 +85,9 @@ def choose(
     )
 
 
-def effective_size(num_rows: int, tables: Mapping[int, Tables], where: Mapping[int, Where]) -> float:
+def effective_size(
+    num_rows: int, tables: Mapping[int, Tables], where: Mapping[int, Where]
+) -> float:
     """Smallest number of equally likely components that stand behind a row.
 
     Kish's ``(sum w)^2 / sum w^2`` of the weights of Eq. (39).
@@ -115,7 +115,7 @@ def _groups(num_rows: int, cells: Mapping[int, Integers]) -> tuple[Integers, Int
 
 def _logs(table: Tables) -> Tables:
     """Logarithms of a column's laws, one row for each cell."""
-    return np.log(np.maximum(table.T, LEAST, dtype=np.float32))
+    return np.asarray(np.log(np.maximum(table.T, LEAST)), dtype=np.float32)
 
 
 def _weights(
@@ -155,4 +155,4 @@ def _one_of_each(log_weights: Floats, rng: np.random.Generator) -> Integers:
     weights = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
     steps = np.cumsum(weights, axis=1)
     drawn = rng.random((n, 1)) * steps[:, -1:]
-    return np.arange(n) * tries + np.minimum((steps <= drawn).sum(axis=1), tries - 1)
+    return np.asarray(np.arange(n) * tries + np.minimum((steps <= drawn).sum(axis=1), tries - 1))
