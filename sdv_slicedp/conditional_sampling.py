@@ -68,7 +68,7 @@ class ConditionalSampling:
                 progress_bar.update(len(rows))
             batches.append(rows)
         sampled = pd.concat(batches)
-        sampled.index = pd.Index(conditions.index[sampled.index], name=None)
+        sampled.index = conditions.index[sampled.index].rename(None)
         return sampled.sort_index(kind='stable')
 
     def _rows_given(
