@@ -31,7 +31,7 @@ def trained():
         synthesizer.fit({TABLE: make_mixed_table()[PLAIN]})
         made[mechanism, 'mixture'] = synthesizer
         network = copy.deepcopy(synthesizer)
-        network.refit(generator='mlp', epochs=5)
+        network.refit(generator='mlp', epochs=2)
         made[mechanism, 'mlp'] = network
     return made
 
@@ -64,7 +64,7 @@ def same(found: pd.Series, wanted: pd.Series) -> bool:
 
 
 @pytest.mark.parametrize('mechanism', ['histogram', 'projection'])
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_all_rows_meet_any_conditions_of_the_domain(trained, mechanism, data):
     assert_conditions_hold(trained[mechanism, 'mixture'], data)
