@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,20 @@ class ConditionalSampling:
         sampled.index = conditions.index[sampled.index].rename(None)
         return sampled.sort_index(kind='stable')
 
+    def _sample(self, num_rows: int, conditions: Any = None) -> pd.DataFrame:
+        """Rows in the processed space.
+
+        Args:
+            num_rows: Number of rows.
+            conditions: Grid positions or codes of some columns, ``(num_rows,)`` each, by name.
+        """
+        num_rows = operator.index(num_rows)
+        if conditions is None:
+            return self._model.sample(num_rows)
+        order = {name: i for i, name in enumerate(self._data_processor.domains)}
+        given = {order[name]: positions for name, positions in conditions.items()}
+        return self._model.sample_given(num_rows, given)
+
     def _rows_given(
         self, wanted: dict[str, Asked], numbers: npt.NDArray[np.int64], max_tries: int
     ) -> pd.DataFrame:
@@ -78,7 +93,7 @@ class ConditionalSampling:
         kept, left = [], numbers
         for _ in range(max(max_tries, 1)):
             given = {name: column.positions[left] for name, column in wanted.items()}
-            made = self._sample(len(left), given)  # type: ignore[attr-defined]
+            made = self._sample(len(left), given)
             rows = self._data_processor.reverse_transform(made)
             for name, column in wanted.items():
                 rows[name] = column.shown.array[left]

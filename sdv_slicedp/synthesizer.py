@@ -240,14 +240,6 @@ class SlicedDPSynthesizer(LossValues, ConditionalSampling, RowBlindSynthesizer):
         """What was spent so far, on what, what was taken as public, and what is not covered."""
         return privacy_report(self._history.records)
 
-    def _sample(self, num_rows: int, conditions: Any = None) -> pd.DataFrame:
-        """Rows in the processed space; of conditions, positions by column, as many as rows."""
-        if conditions is None:
-            return self._model.sample(operator.index(num_rows))
-        order = {column.domain.name: i for i, column in enumerate(self.get_release().columns)}
-        given = {order[name]: positions for name, positions in conditions.items()}
-        return self._model.sample_given(num_rows, given)
-
     def _forget(self) -> None:
         """Be unfitted, so that an interrupted fit leaves nothing of an earlier one."""
         self._fitted = self._random_state_set = False

@@ -43,7 +43,9 @@ def ask(name, values, **families):
 
 
 def message(name, values) -> str:
-    with pytest.raises(ValueError, match='^Unable to sample any rows for the given conditions: ') as e:
+    with pytest.raises(
+        ValueError, match='^Unable to sample any rows for the given conditions: '
+    ) as e:
         ask(name, values)
     return str(e.value).split(': ', 1)[1]
 

@@ -58,7 +58,7 @@ def test_weights_are_those_of_bayes(seed, conditioned):
     rng = np.random.default_rng(seed)
     tables = {i: rng.dirichlet(np.full(k, 0.3), 5).astype(np.float32) for i, k in enumerate(SHAPE)}
     combinations = list(itertools.product(*(range(SHAPE[i]) for i in sorted(conditioned))))
-    cells = {i: np.array(c) for i, c in zip(sorted(conditioned), zip(*combinations, strict=True))}
+    cells = {i: np.array(combinations)[:, n] for n, i in enumerate(sorted(conditioned))}
     logs = {i: posterior._logs(tables[i]) for i in cells}
 
     ((_, weights),) = posterior._weights(5, logs, cells, len(combinations))
@@ -99,8 +99,9 @@ def test_rows_follow_the_conditional_law(cells):
         assert (codes[i] == cell).all()
     counts = np.zeros(SHAPE)
     np.add.at(counts, tuple(codes), 1)
-    given_cells = tuple(slice(c, c + 1) if (c := cells.get(i)) is not None else slice(None)
-                        for i in range(3))
+    given_cells = tuple(
+        slice(c, c + 1) if (c := cells.get(i)) is not None else slice(None) for i in range(3)
+    )
     assert p_value(counts[given_cells], joint(model.components)[given_cells]) > FALSE_ALARM
 
 
