@@ -78,6 +78,8 @@ AFTER = (
     'denoising',
     'hubs',
     'coupling',
+    'drawing',
+    'posterior',
     'shrinkage',
     'pooling',
     'divergence',
@@ -275,6 +277,7 @@ def test_every_module_has_its_side():
         *('__init__', 'cli', 'datasets', 'files', 'page', 'plots', 'options', 'errors'),
         *('synthesizer', 'transformers', 'schema', 'noise', 'slices', 'grid', 'domain'),
         *('dtypes', 'datetimes', 'embedding', 'directions', 'audit_statistics'),
+        *('conditions', 'conditional_sampling'),
     }
     assert set(sources()) - set(MAY_IMPORT) - set(AFTER) <= neither
 
