@@ -2,10 +2,8 @@
 
 SDV learns from the rows it fits a constraint on: dtypes, ranges, combinations, means. Here a
 constraint is its parameters. Those that fit together are built into what is measured
-(``record_maps.py``); and every sampled row is checked against all of them, by the functions below.
-They look at rows of the processed space and at public facts. So they are right where SDV's own
-check of a constraint that is not fitted is not: it takes every combination, and compares datetimes
-as text.
+(``record_maps.py``), and every sampled row is checked against all of them
+(``constraint_checks.py``).
 """
 
 from __future__ import annotations
@@ -13,11 +11,9 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sdv.cag import (
     FixedCombinations,
@@ -27,23 +23,14 @@ from sdv.cag import (
     Range,
     SingleTableProgrammableConstraint,
 )
-from sdv.errors import NotFittedError, SamplingError, SynthesizerInputError
+from sdv.errors import SamplingError, SynthesizerInputError
 from sdv.metadata import Metadata
 
-from sdv_slicedp import dtypes, validation
+from sdv_slicedp import validation
 from sdv_slicedp.domain import CategoricalDomain, ColumnDomain, NumericalDomain
-from sdv_slicedp.orders import Edge, in_sequence, least_above, ordered
-from sdv_slicedp.record_maps import (
-    Combinations,
-    Differences,
-    Increments,
-    OneHot,
-    RecordMap,
-    RecordMaps,
-)
-
-Flags = npt.NDArray[np.bool_]
-Processed = pd.DataFrame
+from sdv_slicedp.joint_columns import Combinations, OneHot
+from sdv_slicedp.orders import Edge, in_sequence, ordered
+from sdv_slicedp.record_maps import Differences, Increments, RecordMap, RecordMaps
 
 PREDEFINED = (Inequality, Range, FixedCombinations, FixedIncrements, OneHotEncoding)
 
@@ -118,6 +105,11 @@ def report_few(found: int, wanted: int) -> None:
     if not found:
         raise SamplingError(f'{text} {cure}')
     warnings.warn(f'{text} {cure}', stacklevel=3)
+
+
+def is_predefined(constraint: Any) -> bool:
+    """Whether a constraint is one of SDV's own, and so names its columns."""
+    return isinstance(constraint, PREDEFINED)
 
 
 def parameters(constraint: Any) -> dict[str, Any]:
@@ -239,7 +231,7 @@ def _categorical(names: Sequence[str], domains: Domains) -> tuple[CategoricalDom
 
 
 def _one_hots(constraints: Sequence[Any], domains: Domains, names: set[str]) -> list[RecordMap]:
-    uses = [name for c in constraints if isinstance(c, PREDEFINED) for name in columns_of(c)]
+    uses = [name for c in constraints if is_predefined(c) for name in columns_of(c)]
     return [
         OneHot(tuple(domains[name] for name in group), _unused('#'.join(group), names))
         for group in (columns_of(c) for c in constraints if isinstance(c, OneHotEncoding))
@@ -251,77 +243,3 @@ def _unused(name: str, names: Collection[str]) -> str:
     while name in names:
         name += '_'
     return name
-
-
-@dataclass(frozen=True)
-class Checker:
-    """Which rows meet all constraints.
-
-    Attributes:
-        constraints: Constraints as :func:`admitted` gives them.
-        maps: The maps that the release was measured with.
-        released: Domains of the release, ``None`` before there is one.
-    """
-
-    constraints: tuple[Any, ...]
-    maps: RecordMaps
-    released: tuple[ColumnDomain, ...] | None
-
-    def valid(self, constraint: Any, rows: pd.DataFrame, processed: Processed) -> Flags:
-        """Whether each row meets a constraint.
-
-        Args:
-            constraint: One of the constraints.
-            rows: Rows of the table.
-            processed: The same rows in the processed space.
-        """
-        if isinstance(constraint, Inequality | Range):
-            return self._in_order(edges_of(constraint), processed)
-        if isinstance(constraint, FixedIncrements):
-            values = _numbers(processed, constraint.column_name)
-            return np.isnan(values) | (np.mod(values, constraint.increment_value) == 0)
-        if isinstance(constraint, OneHotEncoding):
-            return _one_hot(processed, columns_of(constraint))
-        if isinstance(constraint, FixedCombinations):
-            return self._released(constraint, processed)
-        flags = np.asarray(constraint.is_valid(rows), dtype=bool)
-        if flags.shape != (len(rows),):
-            raise SynthesizerInputError(
-                f'is_valid of {type(constraint).__name__} must return one boolean for each of '
-                f'{len(rows)} rows, got shape {flags.shape}.'
-            )
-        return flags
-
-    def _in_order(self, edges: Sequence[Edge], processed: Processed) -> Flags:
-        domains = {d.name: d for d in self.maps.columns if isinstance(d, NumericalDomain)}
-        flags = np.ones(len(processed), dtype=bool)
-        for edge in edges:
-            low, high = (_numbers(processed, name) for name in (edge.low, edge.high))
-            flags &= ~(low >= high if edge.strict else low > high)
-            if edge.strict and domains[edge.low].sdtype == 'datetime':
-                least = least_above(low, domains[edge.low], domains[edge.high], strict=True)
-                flags &= ~(least > high)
-        return flags
-
-    def _released(self, constraint: FixedCombinations, processed: Processed) -> Flags:
-        names = set(constraint.column_names)
-        for part in self.maps.parts:
-            if isinstance(part, Combinations) and names <= set(part.renamed):
-                if self.released is None:
-                    break
-                (joint,) = (d for d in self.released if d.name == part.name)
-                known = set(getattr(joint, 'categories', None) or ())
-                return np.array([text in known for text in part.texts(processed)], dtype=bool)
-        raise NotFittedError(
-            'The combinations are not known yet. Please fit the synthesizer first.'
-        )
-
-
-def _numbers(processed: Processed, name: str) -> npt.NDArray[np.float64]:
-    return processed[name].to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _one_hot(processed: Processed, names: Sequence[str]) -> Flags:
-    values = np.stack([dtypes.plain_numbers(processed[name]) for name in names], axis=1)
-    bits = np.isin(values, (0.0, 1.0)).all(axis=1)
-    return np.asarray(bits & (values.sum(axis=1) == 1))

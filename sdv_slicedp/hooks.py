@@ -6,7 +6,6 @@ ranges, and learn ranges, frequencies and seeds from the rows.
 
 from __future__ import annotations
 
-import copy
 import datetime
 import warnings
 import weakref
@@ -17,14 +16,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sdv import version
-from sdv.cag._errors import ConstraintNotMetError
 from sdv.errors import RefitWarning, SynthesizerInputError
 from sdv.logging import get_sdv_logger
 from sdv.metadata.errors import InvalidMetadataError
 from sdv.metadata.metadata import Metadata
 from sdv.single_table.base import BaseSingleTableSynthesizer
 
-from sdv_slicedp import constraints as cag
 from sdv_slicedp import encoding, frames, schema, transformers, validation
 from sdv_slicedp.domain import ColumnDomain
 
@@ -77,7 +74,6 @@ class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
             enforce_min_max_values=enforce_min_max_values,
             locales=locales,
         )
-        self._constraints: tuple[Any, ...] = ()
         _WATCHED[self] = weakref.ref(metadata)
 
     def validate(self, data: dict[str, pd.DataFrame]) -> None:
@@ -125,82 +121,6 @@ class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
         self._data_processor.update_transformers(chosen)
         if self._data_processor.fitted:
             self._data_processor.fit_again()
-
-    def add_constraints(self, constraints: list[Any]) -> None:
-        """Ask that all sampled rows meet some constraints, beside those added before.
-
-        None is fitted on the table. Those that can be are built into what the next fit measures;
-        all are checked on sampled rows. On a fitted synthesizer they are checked from now on.
-
-        Args:
-            constraints: Constraints of ``sdv.cag``.
-
-        Raises:
-            SynthesizerInputError: If there is something else in the list, or a
-                ``FixedCombinations`` comes after the fit.
-            ConstraintNotMetError: If a constraint does not fit the metadata.
-            DomainError: If the declared ranges contradict a constraint.
-        """
-        columns = self._columns()
-        modelled = schema.modelled_columns(columns, self._keys())
-        added = cag.admitted(constraints, self.metadata, modelled, columns)
-        if not added:
-            return
-        wanted = (*self._constraints, *added)
-        cag.record_maps(wanted, self._domains(), columns)
-        if self._fitted:
-            cag.refuse_late(added)
-            warnings.warn(
-                'This synthesizer is fitted: from now on, sampled rows that do not meet the new '
-                'constraints are rejected, which costs no budget. To have them built in, fit it '
-                'again, which spends its privacy budget again.',
-                RefitWarning,
-                stacklevel=2,
-            )
-        self._constraints = wanted
-
-    def validate_constraints(self, synthetic_data: pd.DataFrame) -> None:
-        """Check synthetic rows against the constraints.
-
-        Args:
-            synthetic_data: Rows such as ``sample`` gives, a frame.
-
-        Raises:
-            ConstraintNotMetError: With the positions of the rows that do not meet one. Of real
-                rows, this would be an answer about private data.
-            NotFittedError: If the synthesizer is not fitted.
-        """
-        rows = validation.named_by_text(synthetic_data)
-        for constraint, flags in self._checks(rows):
-            if not flags.all():
-                raise ConstraintNotMetError(
-                    f'{type(constraint).__name__} is not met in {int((~flags).sum())} of '
-                    f'{len(flags)} rows, the first at position {int(np.argmin(flags))}.'
-                )
-
-    def reverse_transform_constraints(self, sampled: pd.DataFrame) -> pd.DataFrame:
-        """The sampled rows that meet all constraints."""
-        kept = np.ones(len(sampled), dtype=bool)
-        for _, flags in self._checks(sampled):
-            kept &= flags
-        return sampled[kept]
-
-    def sample(self, num_rows: int, *arguments: Any, **options: Any) -> dict[str, pd.DataFrame]:
-        """Sample rows, as SDV does; with constraints, until enough of them meet these.
-
-        Args:
-            num_rows: Number of rows.
-            arguments: As SDV's, such as ``max_tries_per_batch``.
-            options: The same by name.
-
-        Raises:
-            SamplingError: If no row meets all constraints; a warning if too few do.
-        """
-        sampled: dict[str, pd.DataFrame] = super().sample(num_rows, *arguments, **options)
-        found = len(sampled[self._table_name])
-        if self._constraints and found < num_rows:
-            cag.report_few(found, num_rows)
-        return sampled
 
     def preprocess(self, data: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         """Turn the table into the processed space. The result is as private as the table.
@@ -256,33 +176,6 @@ class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
         """Rows in the processed space; they share memory with the table where they can."""
         with unwarned():
             return self._data_processor.transform(table)
-
-    def _checker(self) -> cag.Checker:
-        """Checks of the constraints, with what the release knows about them."""
-        return cag.Checker(self._constraints, cag.RecordMaps(self._domains()), None)
-
-    def _checks(self, rows: pd.DataFrame) -> Iterator[tuple[Any, cag.Flags]]:
-        """Each constraint, and which of some synthetic rows meet it."""
-        if self._constraints:
-            checker, processed = self._checker(), self._data_processor.transform(rows)
-            for constraint in self._constraints:
-                yield constraint, checker.valid(constraint, rows, processed)
-
-    def _get_all_constraints_list(self) -> list[Any]:
-        return copy.deepcopy(list(self._constraints))
-
-    def _validate_transform_constraints(
-        self, table_data: pd.DataFrame, enforce_constraint_fitting: bool = False
-    ) -> pd.DataFrame:
-        """Conditions as they are: no constraint is fitted on them."""
-        return table_data
-
-    def _sample_rows(self, *arguments: Any, **options: Any) -> tuple[pd.DataFrame, int]:
-        # SDV makes numbers that nearly match a condition exact, after the constraints were met.
-        sampled, _ = super()._sample_rows(*arguments, **options)
-        if len(sampled.columns):
-            sampled = self.reverse_transform_constraints(sampled)
-        return sampled, len(sampled)
 
     def _mark_as_fitted(self) -> None:
         self.reset_sampling()

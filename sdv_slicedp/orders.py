@@ -100,7 +100,7 @@ class Order:
     def measured_domain(self, link: Link) -> NumericalDomain:
         """What is public about the column that is measured for a link."""
         domain = link.domain
-        lower, upper = frames.grid_bounds(domain)
+        _, upper = frames.grid_bounds(domain)
         if not link.below:
             return _capped(domain, link.cap)
         base = min(_reference(domain), *(_lowest(low, domain, s) for low, s in link.below))

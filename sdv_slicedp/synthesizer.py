@@ -19,9 +19,10 @@ from torch.nn import Module
 from sdv_slicedp import constraints as cag
 from sdv_slicedp import frames, options, schema, validation
 from sdv_slicedp.accounting import validate_budget
+from sdv_slicedp.constrained import ConstrainedSynthesizer
 from sdv_slicedp.domain import ColumnDomain
 from sdv_slicedp.history import FitHistory
-from sdv_slicedp.hooks import RowBlindSynthesizer, unwarned
+from sdv_slicedp.hooks import unwarned
 from sdv_slicedp.ledger import Ledger
 from sdv_slicedp.losses import LossValues
 from sdv_slicedp.mechanism import measure, measure_projection
@@ -34,7 +35,7 @@ from sdv_slicedp.reports import FitRecord, PrivacyReport, privacy_report
 from sdv_slicedp.training import train
 
 
-class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
+class SlicedDPSynthesizer(LossValues, ConstrainedSynthesizer):
     """Differentially private synthesizer of one table.
 
     Formal guarantees:
@@ -133,7 +134,6 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
         options.check_training(self._training_options())
         self._model: Any = None
         self._release: Release | None = None
-        self._maps = RecordMaps(())
         self._history = FitHistory()
 
     @classmethod
@@ -335,16 +335,8 @@ class SlicedDPSynthesizer(LossValues, RowBlindSynthesizer):
         self._history.complete()
         self._mark_as_fitted()
 
-    def _planned_maps(self) -> RecordMaps:
-        """The maps of the next fit."""
-        return cag.record_maps(self._constraints, self._domains(), self._columns())
-
     def _released(self) -> tuple[ColumnDomain, ...]:
         return tuple(column.domain for column in self.get_release().columns)
-
-    def _checker(self) -> cag.Checker:
-        released = None if self._release is None else self._released()
-        return cag.Checker(self._constraints, self._maps, released)
 
     def _training_options(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in options.TRAINING}

@@ -27,6 +27,7 @@ from sdv_slicedp.training import TrainingPlan, train
 PACKAGE = sdv_slicedp.__name__
 FOLDER = Path(sdv_slicedp.__file__).parent
 
+CONSTRAINED = {'constraint_checks', 'constrained', 'synthesizer'}
 MAY_IMPORT = {
     # Aggregates rows and draws noise.
     'curator': {'mechanism'},
@@ -36,12 +37,18 @@ MAY_IMPORT = {
     'stages': {'mechanism', 'projection_stages', 'table_stages'},
     'table_stages': {'mechanism'},
     'projection_stages': {'mechanism', 'synthesizer'},  # which only hands a plan over
-    'discovery': {'curator', 'stages'},
+    'discovery': {'curator', 'stages', 'joint_columns'},  # the last only sorts released values
     # Maps rows, one at a time.
     'encoding': {'hooks', 'transformers'},
-    'frames': {'encoding', 'hooks', 'synthesizer'},
-    'hooks': {'synthesizer'},
-    'validation': {'hooks', 'synthesizer'},
+    'frames': {'encoding', 'hooks', 'synthesizer', 'record_maps', 'joint_columns', 'orders'},
+    'orders': {'record_maps', 'constraints', 'constraint_checks'},
+    'record_maps': {'joint_columns', 'constraints', *CONSTRAINED},
+    'joint_columns': {'constraints', 'constraint_checks'},
+    'constraints': CONSTRAINED,
+    'constraint_checks': {'constrained'},
+    'constrained': {'synthesizer'},
+    'hooks': {'constrained', 'synthesizer'},
+    'validation': {'hooks', 'constrained', 'constraints', 'synthesizer'},
     # Reads real rows for a report that is not private, and says so.
     'evaluation': {'cli', 'page'},
 }
