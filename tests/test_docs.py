@@ -46,6 +46,7 @@ def test_every_page_of_the_plan_is_there():
     assert set(TEXTS) == {
         'index.md',
         'quickstart.md',
+        'constraints.md',
         'method.md',
         'privacy.md',
         'benchmarks.md',
