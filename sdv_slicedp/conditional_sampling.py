@@ -11,7 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 from sdv.single_table.base import FIXED_RNG_SEED
 
-from sdv_slicedp.conditions import Asked, asked
+from sdv_slicedp.conditions import Asked, asked, positions_of
+from sdv_slicedp.domain import ColumnDomain
+from sdv_slicedp.record_maps import RecordMaps
+
+_MOST_DRAWN = 100_000
+"""Rows that are drawn at a time where a first draw did not do."""
 
 
 class ConditionalSampling:
@@ -23,8 +28,13 @@ class ConditionalSampling:
     """
 
     _model: Any
+    _maps: RecordMaps
     _data_processor: Any
     _random_state_set: bool
+
+    def _released(self) -> tuple[ColumnDomain, ...]:
+        """Domains of the measured columns."""
+        raise NotImplementedError
 
     def _validate_conditions_unseen_columns(self, conditions: pd.DataFrame) -> None:
         """Refuse conditions that no row can meet, before anything is sampled.
@@ -35,6 +45,7 @@ class ConditionalSampling:
         """
         self._validate_fit_before_sample()  # type: ignore[attr-defined]
         self._asked(conditions)
+        self._validate_transform_constraints(conditions)  # type: ignore[attr-defined]
 
     def _sample_with_conditions(
         self,
@@ -77,33 +88,56 @@ class ConditionalSampling:
 
         Args:
             num_rows: Number of rows.
-            conditions: Grid positions or codes of some columns, ``(num_rows,)`` each, by name.
+            conditions: Grid positions or codes of some measured columns, ``(num_rows,)`` each, by
+                name.
         """
-        num_rows = operator.index(num_rows)
+        num_rows, released = operator.index(num_rows), self._released()
         if conditions is None:
-            return self._model.sample(num_rows)
-        order = {name: i for i, name in enumerate(self._data_processor.domains)}
+            return self._maps.decode(self._model.sample(num_rows), released)
+        order = {domain.name: i for i, domain in enumerate(released)}
         given = {order[name]: positions for name, positions in conditions.items()}
-        return self._model.sample_given(num_rows, given)
+        return self._maps.decode(self._model.sample_given(num_rows, given), released)
 
     def _rows_given(
         self, wanted: dict[str, Asked], numbers: npt.NDArray[np.int64], max_tries: int
     ) -> pd.DataFrame:
-        """Rows with some of the conditions, by their numbers."""
+        """Rows with some of the conditions, by their numbers.
+
+        A column that a constraint has measured in another one is no condition of the model: rows
+        are drawn until they match there, several for each that is left.
+        """
+        measured = self._released()
+        native = {n for n in wanted if self._data_processor.domains[n] in measured}
         kept, left = [], numbers
-        for _ in range(max(max_tries, 1)):
-            given = {name: column.positions[left] for name, column in wanted.items()}
-            made = self._sample(len(left), given)
+        for trial in range(max(max_tries, 1)):
+            copies = 1 if trial == 0 else max(_MOST_DRAWN // len(left), 1)
+            drawn = np.repeat(left, copies)
+            made = self._sample(len(drawn), {n: wanted[n].positions[drawn] for n in native})
+            drawn, made = self._matching(made, drawn, wanted, set(wanted) - native)
             rows = self._data_processor.reverse_transform(made)
             for name, column in wanted.items():
-                rows[name] = column.shown.array[left]
-            rows.index = left
+                rows[name] = column.shown.array[drawn]
+            rows.index = drawn
             rows = self.reverse_transform_constraints(rows)  # type: ignore[attr-defined]
-            kept.append(rows)
+            kept.append(rows[~rows.index.duplicated()])
             left = np.setdiff1d(left, rows.index)
             if not len(left):
                 break
-        return pd.concat(kept).sort_index()
+        return pd.concat([part for part in kept if len(part)] or kept[:1]).sort_index()
+
+    def _matching(
+        self,
+        made: pd.DataFrame,
+        drawn: npt.NDArray[np.int64],
+        wanted: dict[str, Asked],
+        names: set[str],
+    ) -> tuple[npt.NDArray[np.int64], pd.DataFrame]:
+        """The rows, and their numbers, that have what is wanted of some columns."""
+        matches = np.ones(len(drawn), dtype=bool)
+        for name in names:
+            found = positions_of(made[name], self._data_processor.domains[name])
+            matches &= found == wanted[name].positions[drawn]
+        return drawn[matches], made[matches].reset_index(drop=True)
 
     def _asked(self, conditions: pd.DataFrame) -> dict[str, Asked]:
         processor = self._data_processor

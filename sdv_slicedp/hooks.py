@@ -122,18 +122,6 @@ class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
         if self._data_processor.fitted:
             self._data_processor.fit_again()
 
-    def add_constraints(self, constraints: list[Any]) -> None:
-        """Refuse constraints, which SDV fits on the private rows.
-
-        Raises:
-            SynthesizerInputError: If there are any.
-        """
-        if constraints:
-            raise SynthesizerInputError(
-                f'{type(self).__name__} does not support constraints yet: SDV learns them from the '
-                'rows (combinations, ranges, means), which the privacy guarantee would not cover.'
-            )
-
     def preprocess(self, data: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         """Turn the table into the processed space. The result is as private as the table.
 

@@ -49,6 +49,7 @@ def test_every_page_of_the_plan_is_there():
         'index.md',
         'conditional-sampling.md',
         'quickstart.md',
+        'constraints.md',
         'method.md',
         'privacy.md',
         'benchmarks.md',

@@ -28,7 +28,7 @@ PACKAGE = sdv_slicedp.__name__
 FOLDER = Path(sdv_slicedp.__file__).parent
 
 AUDIT = {'attacker', 'audit_steps'}
-
+CONSTRAINED = {'constraint_checks', 'constrained', 'synthesizer'}
 MAY_IMPORT = {
     # Aggregates rows and draws noise.
     'curator': {'mechanism', *AUDIT},
@@ -38,7 +38,8 @@ MAY_IMPORT = {
     'stages': {'mechanism', 'projection_stages', 'table_stages', *AUDIT},
     'table_stages': {'mechanism', *AUDIT},
     'projection_stages': {'mechanism', 'synthesizer'},  # which only hands a plan over
-    'discovery': {'curator', 'stages', *AUDIT},
+    # The third only sorts released values.
+    'discovery': {'curator', 'stages', 'joint_columns', *AUDIT},
     # Attacks the mechanism on tables of its own.
     'attacker': AUDIT,
     'audit_steps': {'audit', 'audit_command'},
@@ -47,9 +48,15 @@ MAY_IMPORT = {
     'audit_command': {'cli'},
     # Maps rows, one at a time.
     'encoding': {'hooks', 'transformers'},
-    'frames': {'encoding', 'hooks', 'synthesizer'},
-    'hooks': {'synthesizer'},
-    'validation': {'hooks', 'synthesizer'},
+    'frames': {'encoding', 'hooks', 'synthesizer', 'record_maps', 'joint_columns', 'orders'},
+    'orders': {'record_maps', 'constraints', 'constraint_checks'},
+    'record_maps': {'joint_columns', 'constraints', *CONSTRAINED},
+    'joint_columns': {'constraints', 'constraint_checks'},
+    'constraints': CONSTRAINED,
+    'constraint_checks': {'constrained'},
+    'constrained': {'synthesizer'},
+    'hooks': {'constrained', 'synthesizer'},
+    'validation': {'hooks', 'constrained', 'constraints', 'synthesizer'},
     # Reads real rows for a report that is not private, and says so.
     'evaluation': {'cli', 'page'},
 }
