@@ -82,7 +82,8 @@ def audit_fit(
     if not 0 < confidence < 1:
         raise ValueError(f'confidence must be between 0 and 1, got {confidence}.')
     candidates = _candidates(canaries)
-    coins = np.random.default_rng().random(canaries) < 0.5
+    rng = np.random.default_rng()
+    coins = rng.random(canaries) < 0.5
     known = pd.concat([candidates] * KNOWN_COPIES, ignore_index=True)
     table = pd.concat([known, candidates[coins]], ignore_index=True)
     synthesizer = SlicedDPSynthesizer(

@@ -50,7 +50,7 @@ MAY_IMPORT = {
     'encoding': {'hooks', 'transformers'},
     'frames': {'encoding', 'hooks', 'synthesizer', 'record_maps', 'joint_columns', 'orders'},
     'orders': {'record_maps', 'constraints', 'constraint_checks'},
-    'record_maps': {'joint_columns', 'constraints', *CONSTRAINED},
+    'record_maps': {'joint_columns', 'constraints', 'conditional_sampling', *CONSTRAINED},
     'joint_columns': {'constraints', 'constraint_checks'},
     'constraints': CONSTRAINED,
     'constraint_checks': {'constrained'},
