@@ -9,10 +9,13 @@ import sdv  # noqa: F401
 from sdv_slicedp.errors import DomainError, PrivacyError, ReleaseFormatError
 from sdv_slicedp.release import Release
 from sdv_slicedp.synthesizer import SlicedDPSynthesizer
+from sdv_slicedp.template import load_template, metadata_template
 
 __all__ = [
     'SlicedDPSynthesizer',
     'Release',
+    'metadata_template',
+    'load_template',
     'PrivacyError',
     'DomainError',
     'ReleaseFormatError',

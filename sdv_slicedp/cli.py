@@ -1,4 +1,4 @@
-"""The command line: ``sdv-slicedp demo``, ``fit`` and ``audit``."""
+"""The command line: ``sdv-slicedp demo``, ``fit``, ``template`` and ``audit``."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from sdv.errors import (
 from sdv.metadata import Metadata
 from sdv.metadata.errors import InvalidMetadataError
 
-from sdv_slicedp import __version__, audit_command
+from sdv_slicedp import __version__, audit_command, template_command
 from sdv_slicedp.errors import PrivacyError
-from sdv_slicedp.files import check_writable, load_metadata, read_table, write_table, write_whole
+from sdv_slicedp.files import check_writable, load_metadata, read_table, write_table, write_text
 from sdv_slicedp.options import RELATIONS
 from sdv_slicedp.synthesizer import SlicedDPSynthesizer
 
@@ -81,7 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.prepare == audit_command.run:
                 return audit_command.run(options)
             run = options.prepare(options)
-            _work(run)
+            if run is not None:
+                _work(run)
     except KeyboardInterrupt:
         return _stop('interrupted', run, INTERRUPTED)
     except EXPECTED_ERRORS as error:
@@ -143,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument('--delta', type=float, default=1e-6, help='default: %(default)s')
         command.add_argument('--rows', type=int, metavar='N', help='number of rows to sample')
         command.add_argument('--seed', type=int, help='of the training; the noise cannot be seeded')
+    template_command.add_to(commands)
     return parser
 
 
@@ -253,35 +255,30 @@ def _noisy_row_count(run: Run) -> int:
 
 
 def _evaluate(run: Run, synthetic: dict[str, pd.DataFrame]) -> None:
-    from sdv_slicedp.evaluation import evaluate
-    from sdv_slicedp.page import PageContent, render_page
+    from sdv_slicedp.page import PageContent, compare, render_page
 
     (table_name,) = run.tables
     with _step('evaluate', run.timings):
-        evaluation = evaluate(run.tables, synthetic, run.metadata)
+        comparison = compare(run.tables, synthetic, run.metadata)
     content = PageContent(
         table_name=table_name,
         privacy=run.synthesizer.get_privacy_report(),
-        evaluation=evaluation,
-        real=run.tables[table_name],
+        release=run.synthesizer.get_release(),
+        losses=run.synthesizer.get_loss_values(),
         synthetic=synthetic[table_name],
         columns=run.metadata.tables[table_name].columns,
+        comparison=comparison,
         timings=run.timings,
     )
-    page = render_page(content)
     if run.page is not None:
-        write_whole(run.page, lambda part: _write_text(part, page))
+        write_text(run.page, render_page(content))
     print('Quality (SDMetrics, read from the real table: not private)')
-    print(f'  quality     {_score(evaluation.quality)}')
-    print(f'  diagnostic  {_score(evaluation.diagnostic)}\n')
+    print(f'  quality     {_score(comparison.evaluation.quality)}')
+    print(f'  diagnostic  {_score(comparison.evaluation.diagnostic)}\n')
 
 
 def _score(score: float) -> str:
     return '-' if math.isnan(score) else f'{score:.3f}'
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding='utf-8')
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def check_writable(path: Path) -> None:
         raise PermissionError(f"Cannot write '{path}': {error.strerror}.") from None
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` make a file beside ``path``, then move it there in one step."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.part')
     os.close(handle)
@@ -113,6 +113,11 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` in UTF-8."""
+    write_whole(path, lambda part: part.write_text(text, encoding='utf-8'))
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

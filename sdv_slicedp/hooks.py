@@ -57,6 +57,7 @@ class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
         enforce_rounding: bool,
         locales: Sequence[str] | str,
     ) -> None:
+        schema.check_one_table(metadata)
         super().__init__(metadata, enforce_min_max_values, enforce_rounding, locales)
         try:
             self.metadata = schema.strip_unattested(metadata, public_domain)

@@ -32,8 +32,13 @@ class LossValues:
         Args:
             title: Title of the figure.
         """
-        # Plotting libraries are slow to import, and nothing else here needs them.
-        from plotly import express
+        return loss_figure(self.get_loss_values(), title)
 
-        figure = express.line(self.get_loss_values(), x='Epoch', y='Loss', title=title)
-        return figure.update_layout(template='plotly_white')
+
+def loss_figure(losses: pd.DataFrame, title: str = '') -> Any:
+    """Line plot of ``losses``, with columns ``Epoch`` and ``Loss``."""
+    # Plotting libraries are slow to import, and nothing else here needs them.
+    from plotly import express
+
+    figure = express.line(losses, x='Epoch', y='Loss', title=title or None)
+    return figure.update_layout(template='plotly_white')

@@ -1,19 +1,24 @@
-"""One self-contained HTML page: privacy report, scores, and real against synthetic plots."""
+"""One self-contained HTML page: privacy report, what was measured, training, plots, scores."""
 
 from __future__ import annotations
 
 import html
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from string import Template
 from typing import Any
 
 import pandas as pd
+import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
+from sdv.metadata import Metadata
 
-from sdv_slicedp.evaluation import Evaluation
+from sdv_slicedp.evaluation import Evaluation, evaluate
+from sdv_slicedp.losses import loss_figure
 from sdv_slicedp.plots import column_figure, pair_figure
+from sdv_slicedp.release import Release
+from sdv_slicedp.release_plot import release_figure
 from sdv_slicedp.report_text import rounded_up
 from sdv_slicedp.reports import FitReport, PrivacyReport
 
@@ -25,6 +30,18 @@ BANNER = (
     'noise. Show it only to people who may see the real data; the synthetic table, the release '
     'and the privacy report may be shared without it.'
 )
+PRIVATE = (
+    'This page is as private as the release: it was made from the release, the trained generator '
+    'and synthetic rows, and reads no real row.'
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The real table, and the scores of the synthetic one against it. Not private."""
+
+    real: pd.DataFrame
+    evaluation: Evaluation
 
 
 @dataclass(frozen=True)
@@ -34,27 +51,39 @@ class PageContent:
     Attributes:
         table_name: Name of the table.
         privacy: The privacy report.
-        evaluation: Scores of the synthetic table.
-        real: The real table.
+        release: What was measured.
+        losses: Loss of each epoch: ``Epoch, Loss``.
         synthetic: The synthetic table.
         columns: The metadata's description of each column.
+        comparison: The real table and scores; ``None`` for a page that is private.
         timings: Seconds for each step, in order.
     """
 
     table_name: str
     privacy: PrivacyReport
-    evaluation: Evaluation
-    real: pd.DataFrame
+    release: Release
+    losses: pd.DataFrame
     synthetic: pd.DataFrame
     columns: Mapping[str, Mapping[str, Any]]
-    timings: Mapping[str, float]
+    comparison: Comparison | None = None
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+
+def compare(
+    real: dict[str, pd.DataFrame], synthetic: dict[str, pd.DataFrame], metadata: Metadata
+) -> Comparison:
+    """Score ``synthetic`` against ``real``, one table each, by its name. Not private."""
+    (table,) = real.values()
+    return Comparison(table, evaluate(real, synthetic, metadata))
 
 
 def render_page(content: PageContent) -> str:
     """The page as HTML text. It loads nothing from the network."""
+    compared = content.comparison is not None
     return Template(_PAGE).substitute(
         title=_text(f'Synthetic {content.table_name}'),
-        banner=_text(BANNER),
+        kind='warned' if compared else 'private',
+        banner=_text(BANNER if compared else PRIVATE),
         plotly=get_plotlyjs(),
         figures=_key_figures(content),
         guarantee=_text(content.privacy.guarantee()),
@@ -63,44 +92,65 @@ def render_page(content: PageContent) -> str:
         public=_list(content.privacy.public),
         covered=_text(content.privacy.covered),
         not_covered=_list(content.privacy.not_covered),
-        properties=_score_table(content.evaluation.properties),
-        columns=_score_table(content.evaluation.columns),
+        measured=_plot(release_figure(content.release)),
+        training=_plot(loss_figure(content.losses)),
+        quality=_quality(content.comparison),
         plots=_plots(content),
         timings=_timings(content.timings),
     )
 
 
 def plotted_columns(content: PageContent) -> list[str]:
-    """The modelled columns with the lowest quality first, as many as fit on the page."""
+    """The modelled columns, as many as fit: lowest quality first, or in order without scores."""
     names = [n for n, column in content.columns.items() if column['sdtype'] in PLOTTED_SDTYPES]
-    quality = content.evaluation.columns.set_index('Column')['Quality'].to_dict()
-    scores = {name: quality.get(name, math.nan) for name in names}
-    return sorted(names, key=lambda name: (math.isnan(scores[name]), scores[name]))[
-        :MAX_COLUMN_PLOTS
-    ]
+    if content.comparison is not None:
+        quality = content.comparison.evaluation.columns.set_index('Column')['Quality'].to_dict()
+        scores = {name: quality.get(name, math.nan) for name in names}
+        names.sort(key=lambda name: (math.isnan(scores[name]), scores[name]))
+    return names[:MAX_COLUMN_PLOTS]
 
 
-def plotted_pairs(content: PageContent) -> list[tuple[str, str]]:
+def plotted_pairs(comparison: Comparison) -> list[tuple[str, str]]:
     """The pairs of columns that depend most on each other in the real table."""
-    pairs = content.evaluation.pairs.dropna(subset='Dependence')
+    pairs = comparison.evaluation.pairs.dropna(subset='Dependence')
     top = pairs.sort_values('Dependence', ascending=False, kind='stable').head(MAX_PAIR_PLOTS)
     return list(zip(top['Column 1'], top['Column 2'], strict=True))
 
 
 def _plots(content: PageContent) -> str:
-    real, synthetic, columns = content.real, content.synthetic, content.columns
+    synthetic, columns, comparison = content.synthetic, content.columns, content.comparison
+    real = None if comparison is None else comparison.real
     figures = [
-        column_figure(name, real[name], synthetic[name], columns[name])
+        column_figure(name, None if real is None else real[name], synthetic[name], columns[name])
         for name in plotted_columns(content)
     ]
-    pairs = [pair_figure(names, real, synthetic, columns) for names in plotted_pairs(content)]
-    options: dict[str, Any] = {
-        'full_html': False,
-        'include_plotlyjs': False,
-        'config': {'displayModeBar': False, 'responsive': True},
-    }
-    return ''.join(
-        f'<div class="plot">{figure.to_html(**options)}</div>' for figure in (*figures, *pairs)
+    title, note = 'Synthetic columns', 'Shares of the synthetic rows.'
+    if comparison is not None:
+        title = 'Real against synthetic'
+        note = (
+            'Columns with the lowest quality first, then the pairs of columns that depend most on '
+            'each other.'
+        )
+        pairs = plotted_pairs(comparison)
+        figures += [pair_figure(names, comparison.real, synthetic, columns) for names in pairs]
+    plots = ''.join(map(_plot, figures))
+    return f'<section><h2>{title}</h2><p>{note}</p><div class="plots">{plots}</div></section>'
+
+
+def _plot(figure: go.Figure) -> str:
+    config = {'displayModeBar': False, 'responsive': True}
+    text = figure.to_html(full_html=False, include_plotlyjs=False, config=config)
+    return f'<div class="plot">{text}</div>'
+
+
+def _quality(comparison: Comparison | None) -> str:
+    if comparison is None:
+        return ''
+    return (
+        '<section><h2>Quality</h2>'
+        '<p>SDMetrics scores against the real table, from 0 to 1. They say nothing about '
+        f'privacy.</p>{_score_table(comparison.evaluation.properties)}'
+        f'<h3>By column</h3>{_score_table(comparison.evaluation.columns)}</section>'
     )
 
 
@@ -108,10 +158,12 @@ def _key_figures(content: PageContent) -> str:
     figures = {
         'epsilon spent': rounded_up(content.privacy.epsilon),
         'delta': f'{content.privacy.delta:g}',
-        'SDMetrics quality': _score(content.evaluation.quality),
-        'SDMetrics diagnostic': _score(content.evaluation.diagnostic),
         'synthetic rows': f'{len(content.synthetic):,}',
     }
+    if content.comparison is not None:
+        evaluation = content.comparison.evaluation
+        figures['SDMetrics quality'] = _score(evaluation.quality)
+        figures['SDMetrics diagnostic'] = _score(evaluation.diagnostic)
     return ''.join(
         f'<div class="figure"><b>{_text(value)}</b><span>{_text(name)}</span></div>'
         for name, value in figures.items()
@@ -163,7 +215,10 @@ def _score(value: Any) -> str:
 
 
 def _timings(timings: Mapping[str, float]) -> str:
-    return ', '.join(f'{_text(name)} {seconds:.1f} s' for name, seconds in timings.items())
+    if not timings:
+        return ''
+    steps = ', '.join(f'{_text(name)} {seconds:.1f} s' for name, seconds in timings.items())
+    return f'<footer><p>Timings: {steps}.</p></footer>'
 
 
 def _list(items: Sequence[str]) -> str:
@@ -186,8 +241,8 @@ main { max-width: 1080px; margin: 0 auto; padding: 24px; }
 section { background: #fff; border: 1px solid #e2e8f0; border-radius: 8px; padding: 8px 24px 16px;
   margin: 16px 0; overflow-x: auto; }
 h1 { margin: 8px 0; } h2 { margin: 12px 0 8px; font-size: 20px; } h3 { margin: 16px 0 4px; }
-.banner { background: #fff5f5; border: 2px solid #c53030; color: #742a2a; border-radius: 8px;
-  padding: 12px 16px; font-weight: 600; }
+.banner { border: 2px solid; border-radius: 8px; padding: 12px 16px; font-weight: 600; }
+.warned { background: #fff5f5; color: #9b2c2c; } .private { background: #f0fff4; color: #276749; }
 .warning { background: #fffaf0; border-left: 4px solid #dd6b20; padding: 8px 12px; }
 .figures { display: flex; flex-wrap: wrap; gap: 12px; margin: 16px 0; }
 .figure { flex: 1 1 150px; background: #fff; border: 1px solid #e2e8f0; border-radius: 8px;
@@ -205,19 +260,20 @@ footer { color: #4a5568; font-size: 13px; }
 </head>
 <body><main>
 <h1>$title</h1>
-<p class="banner">$banner</p>
+<p class="banner $kind">$banner</p>
 <div class="figures">$figures</div>
 <section><h2>Privacy</h2><p><b>$guarantee</b></p>$warnings$ledgers
 <h3>Taken as public</h3>$public
 <h3>Covered</h3><p>$covered</p>
 <h3>Not covered</h3>$not_covered</section>
-<section><h2>Quality</h2>
-<p>SDMetrics scores against the real table, from 0 to 1. They say nothing about privacy.</p>
-$properties<h3>By column</h3>$columns</section>
-<section><h2>Real against synthetic</h2>
-<p>Columns with the lowest quality first, then the pairs of columns that depend most on each
-other.</p><div class="plots">$plots</div></section>
-<footer><p>Timings: $timings.</p></footer>
+<section><h2>What the budget bought</h2>
+<p>Each point is a slice. Above the line it shows more than its noise; far below, nothing.</p>
+$measured</section>
+<section><h2>Training</h2>
+<p>Loss of each epoch, a function of the release.</p>$training</section>
+$quality
+$plots
+$timings
 </main>
 <script>window.dispatchEvent(new Event('resize'));</script>
 </body>

@@ -1,4 +1,4 @@
-"""Plots of real against synthetic columns. They show counts of real rows: not private."""
+"""Plots of columns. With the real table beside the synthetic one they are not private."""
 
 from __future__ import annotations
 
@@ -81,11 +81,12 @@ def make_bins(real: pd.Series, synthetic: pd.Series, limit: int = MAX_BINS) -> B
 
 
 def column_figure(
-    name: str, real: pd.Series, synthetic: pd.Series, column: Mapping[str, Any]
+    name: str, real: pd.Series | None, synthetic: pd.Series, column: Mapping[str, Any]
 ) -> go.Figure:
-    """Shares of rows in each bin of one column, real beside synthetic."""
-    tables = {'real': comparable(real, column), 'synthetic': comparable(synthetic, column)}
-    bins = make_bins(tables['real'], tables['synthetic'])
+    """Shares of rows in each bin of one column: real, if given, beside synthetic."""
+    given = {'real': real, 'synthetic': synthetic}
+    tables = {kind: comparable(v, column) for kind, v in given.items() if v is not None}
+    bins = make_bins(next(iter(tables.values())), tables['synthetic'])
     shares = {kind: bins.shares(values) for kind, values in tables.items()}
     figure = go.Figure(
         [
@@ -98,7 +99,8 @@ def column_figure(
     missing = {kind: float(values.isna().mean()) for kind, values in tables.items()}
     notes = ['log scale'] if log_scale else []
     if any(share > 0 for share in missing.values()):
-        notes.append(f'missing: {missing["real"]:.1%} real, {missing["synthetic"]:.1%} synthetic')
+        shown = ', '.join(f'{share:.1%} {kind}' for kind, share in missing.items())
+        notes.append(f'missing: {shown}')
     return _styled(figure, name, notes).update_yaxes(
         type='log' if log_scale else 'linear',
         tickformat='.2~%',

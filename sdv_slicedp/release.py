@@ -187,6 +187,17 @@ class Release(Artefact):
             **projection,
         }
 
+    def plot(self) -> Any:
+        """What the budget bought: its shares, and signal against noise of every slice.
+
+        Returns:
+            A plotly figure, as private as the release.
+        """
+        # Plotting libraries are slow to import, and nothing else here needs them.
+        from sdv_slicedp.release_plot import release_figure
+
+        return release_figure(self)
+
     def save(self, path: str | Path) -> None:
         """Write the release to ``path``; an existing file is replaced in one step."""
         from sdv_slicedp.release_file import write

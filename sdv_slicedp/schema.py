@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sdv.metadata import Metadata
+from sdv.metadata.errors import InvalidMetadataError
 
 from sdv_slicedp import datetimes
 from sdv_slicedp.domain import (
@@ -46,6 +47,21 @@ RANGES = frozenset(
 )
 MAX_UNBOUNDED_DECIMALS = 6
 """Most declared decimals that are taken without bounds: with more, the grid would be too short."""
+
+
+def check_one_table(metadata: Metadata) -> None:
+    """Refuse metadata of several tables: a row's owner may have rows in each of them.
+
+    Raises:
+        InvalidMetadataError: If there is more than one table.
+    """
+    tables = [*metadata.tables]
+    if len(tables) > 1:
+        raise InvalidMetadataError(
+            f'The metadata describes the tables {tables}, and a guarantee for rows of one table '
+            'says nothing about related ones. Take one table, such as '
+            f'metadata.get_table_metadata({tables[0]!r}).'
+        )
 
 
 def attested_columns(columns: Collection[str], public_domain: PublicDomain) -> tuple[str, ...]:

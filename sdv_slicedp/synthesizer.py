@@ -33,10 +33,11 @@ from sdv_slicedp.projection_stages import ProjectionPlan, default_slices
 from sdv_slicedp.record_maps import RecordMaps
 from sdv_slicedp.release import Release
 from sdv_slicedp.reports import FitRecord, PrivacyReport, privacy_report
+from sdv_slicedp.saved_report import SavedReport
 from sdv_slicedp.training import train
 
 
-class SlicedDPSynthesizer(LossValues, ConditionalSampling, ConstrainedSynthesizer):
+class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, ConstrainedSynthesizer):
     """Differentially private synthesizer of one table.
 
     Formal guarantees:

@@ -1,22 +1,26 @@
 """The page is whole, loads nothing, says that it is not private, and escapes what it shows."""
 
+import dataclasses
 from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
 from sdv.metadata import Metadata
+from small_releases import release_of
 
-from sdv_slicedp.evaluation import evaluate
 from sdv_slicedp.ledger import LedgerEntry
 from sdv_slicedp.page import (
     BANNER,
     MAX_COLUMN_PLOTS,
+    PRIVATE,
     PageContent,
+    compare,
     plotted_columns,
     plotted_pairs,
     render_page,
 )
+from sdv_slicedp.release import Release
 from sdv_slicedp.reports import FitRecord, privacy_report
 
 VOID = {'meta', 'br', 'hr', 'img', 'input', 'link'}
@@ -86,10 +90,11 @@ def content(n_columns=6, rows=300):
     return PageContent(
         table_name='t & u',
         privacy=privacy_report([fit]),
-        evaluation=evaluate({'t & u': real}, {'t & u': synthetic}, metadata),
-        real=real,
+        release=release_of(np.array([[5, 1], [1, 5]])),
+        losses=pd.DataFrame({'Epoch': [0, 1], 'Loss': [2.0, 1.0]}),
         synthetic=synthetic,
         columns=columns,
+        comparison=compare({'t & u': real}, {'t & u': synthetic}, metadata),
         timings={'fit': 1.25},
     )
 
@@ -130,7 +135,7 @@ def test_it_holds_the_privacy_report(checked):
 
 def test_it_holds_the_scores_of_every_column(checked):
     cells = set(checked.words)
-    scores = content().evaluation
+    scores = content().comparison.evaluation
     assert f'{scores.quality:.3f}' in cells
     assert f'{scores.diagnostic:.3f}' in cells
     assert set(scores.columns['Column']) <= cells
@@ -143,7 +148,7 @@ def test_names_and_categories_are_escaped(page):
 
 def test_modelled_columns_are_plotted_lowest_quality_first():
     page = content()
-    quality = page.evaluation.columns.set_index('Column')['Quality']
+    quality = page.comparison.evaluation.columns.set_index('Column')['Quality']
     names = plotted_columns(page)
     assert set(names) == set(page.columns) - {'key'}
     known = [quality[name] for name in names if not np.isnan(quality.get(name, np.nan))]
@@ -153,14 +158,34 @@ def test_modelled_columns_are_plotted_lowest_quality_first():
 def test_a_wide_table_gets_as_many_plots_as_can_be_read():
     page = content(n_columns=MAX_COLUMN_PLOTS + 10)
     assert len(plotted_columns(page)) == MAX_COLUMN_PLOTS
-    assert all({first, second} <= set(page.columns) for first, second in plotted_pairs(page))
+    assert all(
+        {first, second} <= set(page.columns) for first, second in plotted_pairs(page.comparison)
+    )
 
 
 def test_one_column_has_no_pairs_and_still_a_page():
     table = pd.DataFrame({'a': [1.0, 2.0, 3.0]})
     columns = {'a': {'sdtype': 'numerical'}}
     metadata = Metadata.load_from_dict({'tables': {'t': {'columns': columns}}})
-    evaluation = evaluate({'t': table}, {'t': table}, metadata)
-    page = PageContent('t', privacy_report([]), evaluation, table, table, columns, {})
-    assert plotted_pairs(page) == []
+    comparison = compare({'t': table}, {'t': table}, metadata)
+    assert plotted_pairs(comparison) == []
+    losses = pd.DataFrame({'Epoch': [], 'Loss': []})
+    release = Release((), (), (), 1.0, 1e-6)
+    page = PageContent('t', privacy_report([]), release, losses, table, columns, comparison)
     assert 'No privacy budget has been spent' in render_page(page)
+
+
+def test_without_a_real_table_the_page_says_that_it_is_private_and_has_no_scores():
+    compared = content()
+    page = render_page(dataclasses.replace(compared, comparison=None, timings={}))
+    checker = Checker()
+    checker.feed(page)
+    words = ' '.join(checker.words)
+    assert PRIVATE in words and BANNER not in words
+    assert not {'SDMetrics', 'Timings'} & set(
+        words.replace(':', ' ').split('Not covered')[0].split()
+    )
+    # Every modelled column, the slices and the losses.
+    assert checker.plots == 5 + 2
+    assert not checker.open and not checker.loads
+    assert '"name":"real"' not in page and '"name":"synthetic"' in page
