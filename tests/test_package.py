@@ -67,6 +67,23 @@ def test_importing_is_silent_and_leaves_global_randomness_alone():
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, '', '')
 
 
+def test_importing_costs_no_more_libraries_than_sdv_itself():
+    """SDV brings torch, pandas, SciPy and plotly; the package must add none to them."""
+    program = (
+        'import importlib.metadata as m, sys; real = m.entry_points; '
+        'm.entry_points = lambda **k: () if k.get("group") == "sdv_modules" else real(**k); '
+        'import sdv; assert not hasattr(sdv.single_table, "SlicedDPSynthesizer"); '
+        'before = {name.split(".")[0] for name in sys.modules}; '
+        'import sdv_slicedp; '
+        'new = {name.split(".")[0] for name in sys.modules} - before; '
+        'assert new - set(sys.stdlib_module_names) == {"sdv_slicedp"}, new; '
+        'late = ("page", "plots", "release_plot", "evaluation", "template_command"); '
+        'assert not {f"sdv_slicedp.{name}" for name in late} & set(sys.modules)'
+    )
+    finished = run_python('-c', program)
+    assert finished.returncode == 0, finished.stderr
+
+
 def test_heavy_optional_parts_are_not_imported_with_the_package():
     program = (
         'import sys, sdv_slicedp; '
