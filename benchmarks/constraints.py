@@ -1,8 +1,8 @@
 """An Inequality that is built in, against the same one by rejection alone.
 
 Public made-up rows: ``low`` is skewed, ``high`` is ``low`` plus a waiting time that depends on it.
-Prints, for each budget, the share of sampled rows that meet the constraint before rejection, and the
-2-way total variation distance of the rows that are given back from the table's.
+Prints, for each budget, the share of sampled rows that meet the constraint before rejection, and
+the 2-way total variation distance of the rows that are given back from those of the table.
 """
 
 from __future__ import annotations
