@@ -2,7 +2,7 @@
 
 Public made-up rows: ``low`` is skewed, ``high`` is ``low`` plus a waiting time that depends on it.
 Prints, for each budget, the share of sampled rows that meet the constraint before rejection, and
-the 2-way total variation distance of the rows that are given back from those of the table.
+the 2-way total variation distance of the rows that are given back from the table's.
 """
 
 from __future__ import annotations

@@ -139,16 +139,18 @@ class ConstrainedSynthesizer(RowBlindSynthesizer):
             if cag.is_predefined(constraint) and set(cag.columns_of(constraint)) <= set(table_data):
                 processed = self._data_processor.transform(table_data)
                 if not checker.valid(constraint, table_data, processed).all():
-                    raise ConstraintNotMetError
+                    raise ConstraintNotMetError(
+                        f'The conditions are not valid: they contradict {type(constraint).__name__}'
+                        f'({", ".join(cag.columns_of(constraint))}).'
+                    )
         return table_data
 
     def _sample_rows(
         self, num_rows: int, conditions: Any = None, *arguments: Any, **options: Any
     ) -> tuple[pd.DataFrame, int]:
         sampled, found = super()._sample_rows(num_rows, conditions, *arguments, **options)
-        if self._constraints and (conditions is not None or not self._model):
-            # SDV makes numbers that nearly match a condition exact after it checked constraints,
-            # and checks none without a model.
+        if self._constraints and not self._model:
+            # SDV checks no constraints of rows that are made without a model.
             sampled = self.reverse_transform_constraints(sampled)
             found = len(sampled)
         return sampled, found

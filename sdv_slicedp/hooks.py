@@ -212,7 +212,3 @@ class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
 
     def _check_ranges(self, data: Any) -> None:
         """Do not compare the data with the declared ranges: the answer would be private."""
-
-    def _transform_conditions(self, condition_df: pd.DataFrame) -> pd.DataFrame:
-        """No columns: the model takes no conditions, rows are drawn until enough of them match."""
-        return pd.DataFrame(index=condition_df.index)

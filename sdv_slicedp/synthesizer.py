@@ -19,6 +19,7 @@ from torch.nn import Module
 from sdv_slicedp import constraints as cag
 from sdv_slicedp import frames, options, schema, validation
 from sdv_slicedp.accounting import validate_budget
+from sdv_slicedp.conditional_sampling import ConditionalSampling
 from sdv_slicedp.constrained import ConstrainedSynthesizer
 from sdv_slicedp.domain import ColumnDomain
 from sdv_slicedp.history import FitHistory
@@ -35,7 +36,7 @@ from sdv_slicedp.reports import FitRecord, PrivacyReport, privacy_report
 from sdv_slicedp.training import train
 
 
-class SlicedDPSynthesizer(LossValues, ConstrainedSynthesizer):
+class SlicedDPSynthesizer(LossValues, ConditionalSampling, ConstrainedSynthesizer):
     """Differentially private synthesizer of one table.
 
     Formal guarantees:
@@ -247,12 +248,6 @@ class SlicedDPSynthesizer(LossValues, ConstrainedSynthesizer):
     def get_privacy_report(self) -> PrivacyReport:
         """What was spent so far, on what, what was taken as public, and what is not covered."""
         return privacy_report(self._history.records)
-
-    def _sample(self, num_rows: int, conditions: Any = None) -> pd.DataFrame:
-        if conditions is not None:
-            raise NotImplementedError('SDV draws rows until enough of them match.')
-        rows = self._model.sample(operator.index(num_rows))
-        return self._maps.decode(rows, self._released())
 
     def _forget(self) -> None:
         """Be unfitted, so that an interrupted fit leaves nothing of an earlier one."""

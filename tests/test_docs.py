@@ -14,8 +14,10 @@ from sdv_slicedp import (
     fitting,
     grid,
     hubs,
+    neural,
     objectives,
     pooling,
+    posterior,
     shrinkage,
     slice_pool,
     training,
@@ -45,6 +47,7 @@ def commands(name):
 def test_every_page_of_the_plan_is_there():
     assert set(TEXTS) == {
         'index.md',
+        'conditional-sampling.md',
         'quickstart.md',
         'constraints.md',
         'method.md',
@@ -52,6 +55,7 @@ def test_every_page_of_the_plan_is_there():
         'benchmarks.md',
         'comparisons.md',
         'experiments.md',
+        'licences.md',
         'mechanisms.md',
         'projection-accounting.md',
     }
@@ -140,6 +144,10 @@ def defaults():
         'ROUNDS': hubs,
         'COUPLED_FROM': coupling,
         'SWEEPS': coupling,
+        'CANDIDATES': posterior,
+        'FEW_LATENTS': neural,
+        'MANY_LATENTS': neural,
+        'ENOUGH': neural,
         'MOMENTS_SHARE': training,
         'CAUTION': slice_pool,
         'NODES_PER_SCALE': slice_pool,

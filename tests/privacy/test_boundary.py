@@ -27,17 +27,25 @@ from sdv_slicedp.training import TrainingPlan, train
 PACKAGE = sdv_slicedp.__name__
 FOLDER = Path(sdv_slicedp.__file__).parent
 
+AUDIT = {'attacker', 'audit_steps'}
 CONSTRAINED = {'constraint_checks', 'constrained', 'synthesizer'}
 MAY_IMPORT = {
     # Aggregates rows and draws noise.
-    'curator': {'mechanism'},
+    'curator': {'mechanism', *AUDIT},
     # Asks the curator.
-    'mechanism': {'synthesizer'},
+    'mechanism': {'synthesizer', *AUDIT},
     # Chooses the queries of the mechanism.
-    'stages': {'mechanism', 'projection_stages', 'table_stages'},
-    'table_stages': {'mechanism'},
+    'stages': {'mechanism', 'projection_stages', 'table_stages', *AUDIT},
+    'table_stages': {'mechanism', *AUDIT},
     'projection_stages': {'mechanism', 'synthesizer'},  # which only hands a plan over
-    'discovery': {'curator', 'stages', 'joint_columns'},  # the last only sorts released values
+    # The third only sorts released values.
+    'discovery': {'curator', 'stages', 'joint_columns', *AUDIT},
+    # Attacks the mechanism on tables of its own.
+    'attacker': AUDIT,
+    'audit_steps': {'audit', 'audit_command'},
+    'audit': {'audit_command'},
+    'audit_canaries': {'audit_command'},
+    'audit_command': {'cli'},
     # Maps rows, one at a time.
     'encoding': {'hooks', 'transformers'},
     'frames': {'encoding', 'hooks', 'synthesizer', 'record_maps', 'joint_columns', 'orders'},
@@ -77,6 +85,8 @@ AFTER = (
     'denoising',
     'hubs',
     'coupling',
+    'drawing',
+    'posterior',
     'shrinkage',
     'pooling',
     'divergence',
@@ -273,7 +283,8 @@ def test_every_module_has_its_side():
     neither = {
         *('__init__', 'cli', 'datasets', 'files', 'page', 'plots', 'options', 'errors'),
         *('synthesizer', 'transformers', 'schema', 'noise', 'slices', 'grid', 'domain'),
-        *('dtypes', 'datetimes', 'embedding', 'directions'),
+        *('dtypes', 'datetimes', 'embedding', 'directions', 'audit_statistics'),
+        *('conditions', 'conditional_sampling'),
     }
     assert set(sources()) - set(MAY_IMPORT) - set(AFTER) <= neither
 
