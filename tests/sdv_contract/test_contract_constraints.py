@@ -27,15 +27,33 @@ TABLE = 'stays'
 DAYS = {'sdtype': 'datetime', 'datetime_format': '%d/%m/%Y'}
 COLUMNS = {
     'stay': {'sdtype': 'id', 'regex_format': 'S[A-Z]{4}'},
-    'low': {'sdtype': 'numerical', 'range_min': 0, 'range_max': 50, 'decimal_places': 0},
+    'low': {
+        'range_is_nullable': False,
+        'sdtype': 'numerical',
+        'range_min': 0,
+        'range_max': 50,
+        'decimal_places': 0,
+    },
     'high': {'sdtype': 'numerical', 'range_min': 0, 'range_max': 90, 'decimal_places': 1},
     'booked': {**DAYS, 'range_min': '01/01/2020', 'range_max': '31/12/2020'},
     'arrived': {**DAYS, 'range_min': '01/01/2020', 'range_max': '31/12/2020'},
     'left': {**DAYS, 'range_min': '01/01/2020', 'range_max': '31/12/2020'},
     'city': {'sdtype': 'categorical', 'range_values': ['Oslo', 'Rome', 'Pisa']},
     'land': {'sdtype': 'categorical', 'range_values': ['Norway', 'Italy']},
-    'price': {'sdtype': 'numerical', 'range_min': 0, 'range_max': 500, 'decimal_places': 0},
-    'cash': {'sdtype': 'numerical', 'range_min': 0, 'range_max': 1, 'decimal_places': 0},
+    'price': {
+        'range_is_nullable': False,
+        'sdtype': 'numerical',
+        'range_min': 0,
+        'range_max': 500,
+        'decimal_places': 0,
+    },
+    'cash': {
+        'range_is_nullable': False,
+        'sdtype': 'numerical',
+        'range_min': 0,
+        'range_max': 1,
+        'decimal_places': 0,
+    },
     'card': {'sdtype': 'boolean'},
     'email': {'sdtype': 'email', 'pii': True},
 }
@@ -83,7 +101,7 @@ class Cheap(SingleTableProgrammableConstraint):
         self.most = most
 
     def is_valid(self, synthetic_data):
-        return (synthetic_data['price'] <= self.most) | (synthetic_data['city'] != 'Oslo')
+        return ~(synthetic_data['price'] > self.most) | (synthetic_data['city'] != 'Oslo')
 
 
 def constraints():
@@ -124,7 +142,7 @@ def all_met(rows):
     assert set(zip(rows['city'], rows['land'], strict=True)) <= {
         *(('Oslo', 'Norway'), ('Rome', 'Italy'), ('Pisa', 'Italy')),
     }
-    assert (rows['price'] % 25 == 0).all()
+    assert (rows['price'].dropna() % 25 == 0).all()
     assert (rows['cash'].astype(int) + rows['card'].astype(int) == 1).all()
     assert Cheap().is_valid(rows).all()
 
