@@ -142,7 +142,7 @@ def one_column_budget(
     left: float,
     plan: HistogramPlan,
 ) -> tuple[float, bool]:
-    """Budget of the one-column stage, and whether noise rules, Eq. (39).
+    """Budget of the one-column stage, and whether noise rules, Eq. (42).
 
     Few rows under much noise show little of a column and nothing of two: there, single columns
     get most of the budget. The number of rows is asked with noise.
