@@ -1,4 +1,4 @@
-"""``python -m comparisons run`` and ``python -m comparisons report``."""
+"""``python -m comparisons run``, ``report`` and ``tune``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
-from comparisons import registry
+from comparisons import catalogue, registry, tuning
 from comparisons.cells import Cell, read_records, to_do
 from comparisons.method import MissingExtraError
 from comparisons.runner import Limits, run_cells
@@ -78,14 +78,10 @@ def _own_table(options: argparse.Namespace) -> dict[str, str]:
     if (options.csv is None) != (options.metadata is None):
         raise ValueError('--csv and --metadata belong together.')
     if options.csv is None:
-        for name in options.datasets:
-            if name not in datasets.DATASETS:
-                raise ValueError(
-                    f"There is no data set '{name}'; choose from {', '.join(datasets.DATASETS)}."
-                )
+        catalogue.check_names(options.datasets)
         return {}
-    options.datasets = [options.csv.stem]
     _, _, target = datasets.load_files(options.csv, options.metadata, options.target)
+    options.datasets = [datasets.name_of_files(options.csv, options.metadata, target)]
     paths = {'csv': options.csv.resolve(), 'metadata': options.metadata.resolve()}
     return {**{key: str(path) for key, path in paths.items()}, 'target': target}
 
@@ -115,6 +111,9 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(command=_report)
     report.add_argument('results', nargs='*', type=Path, default=[RESULTS / 'results.jsonl'])
     report.add_argument('--output', type=Path, default=RESULTS, help='folder')
+    tune = commands.add_parser('tune', help='search settings of the methods on a public table')
+    tune.set_defaults(command=tuning.run)
+    tuning.add_arguments(tune)
     return parser
 
 

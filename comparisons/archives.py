@@ -79,8 +79,12 @@ def _cached(archive: Archive) -> bytes:
             return content
     content = _fetch(archive)
     _check(content, archive.sha256, archive.filename)
-    write_whole(path, lambda part: part.write_bytes(content) and None)
+    write_whole(path, lambda part: _write(part, content))
     return content
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 def _check(content: bytes, expected: str, what: str) -> None:
@@ -128,7 +132,8 @@ def _file_url(page: str, filename: str) -> str:
         links = _html_links(text)
     if filename not in links:
         raise ValueError(f'the index does not list it at {page}')
-    return urljoin(address, links[filename])
+    link: str = links[filename]
+    return urljoin(address, link)
 
 
 def _html_links(text: str) -> dict[str, str]:

@@ -90,6 +90,7 @@ def fit_and_sample(
         'peak_memory_mb': _peak_megabytes(),
         'about': asdict(method.about),
         'versions': versions(method.about),
+        'environment_versions': dict(getattr(fitted, 'versions', {})),
     }
 
 
@@ -116,7 +117,7 @@ def versions(about: About) -> dict[str, str]:
     for package in (*PACKAGES, *about.packages):
         try:
             found[package] = version(package)
-        except PackageNotFoundError:  # in an environment of its own; ``about`` says which
+        except PackageNotFoundError:  # in an environment of its own, which says its versions
             continue
     return found
 

@@ -18,7 +18,7 @@ class Cell:
     """One fit.
 
     Attributes:
-        dataset: Name of a registered data set, or of the user's table.
+        dataset: Name of a registered data set, or of the user's table and its contents.
         method: Name of a registered method.
         epsilon: Privacy budget; ``None`` for methods without one.
         delta: Privacy budget.

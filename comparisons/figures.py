@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
-from typing import Any
 
 import plotly.graph_objects as go
 
-from comparisons.cells import Record
 from comparisons.tables import Group, Measure
 
 QUALITY = (
@@ -85,7 +83,7 @@ def against_time(dataset: str, groups: Sequence[Group], measure: Measure) -> go.
 def column_scores(dataset: str, groups: Sequence[Group]) -> go.Figure:
     """SDMetrics' score of each column, a row for each method and epsilon."""
     names = list(groups[0].done[0]['scores']['columns'])
-    shown = [[_middle(g, lambda s, n=name: s['columns'].get(n)) for name in names] for g in groups]
+    shown = [[_middle(group, name) for name in names] for group in groups]
     return _heat_map(f'{dataset}: SDMetrics score of each column', names, groups, shown)
 
 
@@ -102,8 +100,8 @@ def pair_scores(dataset: str, groups: Sequence[Group], worst: int = 40) -> go.Fi
     return _heat_map(f'{dataset}: SDMetrics score of pairs, first fits', names, groups, shown)
 
 
-def _middle(group: Group, of: Callable[[Record], Any]) -> float | None:
-    values = [of(record['scores']) for record in group.done]
+def _middle(group: Group, column: str) -> float | None:
+    values = [record['scores']['columns'].get(column) for record in group.done]
     known = [value for value in values if value is not None]
     return median(known) if known else None
 

@@ -92,7 +92,7 @@ def encode(table: pd.DataFrame, columns: Sequence[PublicColumn]) -> pd.DataFrame
 def _encoded(values: pd.Series, column: PublicColumn) -> npt.NDArray[Any]:
     if isinstance(column, Number):
         floats = pd.to_numeric(values, errors='coerce').to_numpy(dtype=float, na_value=np.nan)
-        clipped = np.clip(floats, column.lower, column.upper)
+        clipped: Floats = np.clip(floats, column.lower, column.upper)
         return clipped if column.has_missing else np.nan_to_num(clipped, nan=column.lower)
     codes = pd.Categorical(values.astype(object), categories=list(column.values)).codes
     return np.where(codes < 0, len(column.values) * column.has_missing, codes).astype(np.int64)

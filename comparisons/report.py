@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from comparisons import figures
@@ -93,17 +93,22 @@ def _methods(groups: Sequence[Group]) -> list[str]:
 
 def _method(name: str, record: Record) -> str:
     about = record['about']
-    versions = ', '.join(f'{key} {value}' for key, value in record['versions'].items())
     lines = [
         f'### {about["title"]} (`{name}`)',
         f'- neighboring relation: {about["neighboring_relation"]}',
         f'- accountant: {about["accountant"]}',
         f'- hyper-parameters: `{json.dumps(about["hyperparameters"])}`',
-        f'- versions: {versions}',
+        f'- versions: {_versions(record["versions"])}',
     ]
+    own = record.get('environment_versions')  # records of earlier runs have none
+    lines += [f'- versions in its own environment: {_versions(own)}'] if own else []
     lines += [f'- reference: {about["reference"]}'] if about['reference'] else []
     lines += [f'- notes: {about["notes"].strip()}'] if about['notes'] else []
     return lines[0] + '\n\n' + '\n'.join(lines[1:])
+
+
+def _versions(found: Mapping[str, str]) -> str:
+    return ', '.join(f'{package} {version}' for package, version in found.items())
 
 
 def _list(items: Sequence[str]) -> list[str]:

@@ -51,7 +51,8 @@ class Task:
     @property
     def table_name(self) -> str:
         """Name of the one table."""
-        return next(iter(self.metadata.tables))
+        (name,) = map(str, self.metadata.tables)
+        return name
 
     @property
     def columns(self) -> Mapping[str, Mapping[str, Any]]:

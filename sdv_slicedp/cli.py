@@ -1,4 +1,4 @@
-"""The command line: ``sdv-slicedp demo``, ``fit`` and ``template``."""
+"""The command line: ``sdv-slicedp demo``, ``fit``, ``template`` and ``audit``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sdv.errors import (
 from sdv.metadata import Metadata
 from sdv.metadata.errors import InvalidMetadataError
 
-from sdv_slicedp import __version__, template_command
+from sdv_slicedp import __version__, audit_command, template_command
 from sdv_slicedp.errors import PrivacyError
 from sdv_slicedp.files import check_writable, load_metadata, read_table, write_table, write_text
 from sdv_slicedp.options import RELATIONS
@@ -68,12 +68,18 @@ class Run:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code (0, 2 for an error, 130 for Ctrl-C)."""
+    """Run the command line.
+
+    Returns:
+        The exit code: 0, 1 for an audit that refutes a claim, 2 for an error, 130 for Ctrl-C.
+    """
     options = _parser().parse_args(arguments)
     run: Run | None = None
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
+            if options.prepare == audit_command.run:
+                return audit_command.run(options)
             run = options.prepare(options)
             if run is not None:
                 _work(run)
@@ -133,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument('--table-name', metavar='NAME', help='which table of the metadata')
     demo.add_argument('--epsilon', type=float, default=1.0, help='default: %(default)s')
     fit.add_argument('--epsilon', type=float, required=True, help='privacy budget')
+    audit_command.add_to(commands)
     for command in (demo, fit):
         command.add_argument('--delta', type=float, default=1e-6, help='default: %(default)s')
         command.add_argument('--rows', type=int, metavar='N', help='number of rows to sample')

@@ -7,7 +7,7 @@ correlations of the pairs: the generator decides the cells, the copula only what
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,14 +56,39 @@ class Coupling:
             bins: Pair cells of the coupled columns, one array of shape ``(n,)`` each.
             rng: Source of randomness.
         """
+        return self.places_given(bins, {}, rng)[0]
+
+    def places_given(
+        self,
+        bins: Sequence[Bins],
+        pinned: Mapping[int, tuple[Floats, Floats]],
+        rng: np.random.Generator,
+    ) -> tuple[dict[int, Floats], Floats]:
+        """Places where some lie between given ones, and how likely that was, Eq. (40).
+
+        Args:
+            bins: Pair cells of the coupled columns, one array of shape ``(n,)`` each.
+            pinned: First and last place that a column may have, by column.
+            rng: Source of randomness.
+
+        Returns:
+            Places by column, and the logarithm of each row's weight.
+        """
         scores = np.stack([c[b] for c, b in zip(self.centres, bins, strict=True)], axis=1)
         parts = list(zip(self.edges, bins, strict=True))
-        for _ in range(SWEEPS):
+        log_weights = np.zeros(len(scores))
+        for sweep in range(SWEEPS):
             for i, (edges, cells) in enumerate(parts):
                 spread = self.precision[i, i] ** -0.5
                 mean = scores[:, i] - scores @ self.precision[i] * spread**2
                 lower, upper = edges[cells], edges[cells + 1]
                 below, above = ndtr((lower - mean) / spread), ndtr((upper - mean) / spread)
+                if sweep == SWEEPS - 1 and self.columns[i] in pinned:
+                    # The draw that decides the place is observed; the ones before stay hidden.
+                    cell_mass = above - below
+                    lower, upper = _scores_between(edges, cells, *pinned[self.columns[i]])
+                    below, above = ndtr((lower - mean) / spread), ndtr((upper - mean) / spread)
+                    log_weights += _log(above - below) - _log(cell_mass)
                 drawn = below + (above - below) * rng.random(len(cells))
                 # A cell far from the mean is cut to its nearer edge, not sent to its far one.
                 score = mean + spread * ndtri(np.clip(drawn, RAREST, 1 - RAREST))
@@ -74,7 +99,22 @@ class Coupling:
             width = np.maximum(np.diff(cumulative), 1e-300)[cells]
             inside = (ndtr(scores[:, i]) - cumulative[cells]) / width
             found[self.columns[i]] = np.clip(inside, 0.0, np.nextafter(1.0, 0.0))
-        return found
+        return found, log_weights
+
+
+def _scores_between(
+    edges: Floats, cells: Bins, first: Floats, last: Floats
+) -> tuple[Floats, Floats]:
+    """Normal scores of places inside cells."""
+    cumulative = ndtr(edges)
+    start, width = cumulative[cells], np.diff(cumulative)[cells]
+    ends = (ndtri(np.clip(start + place * width, 0.0, 1.0)) for place in (first, last))
+    lower, upper = (np.clip(end, edges[cells], edges[cells + 1]) for end in ends)
+    return lower, upper
+
+
+def _log(mass: Floats) -> Floats:
+    return np.asarray(np.log(np.maximum(mass, RAREST)))
 
 
 def fitted(columns: Sequence[ColumnRelease], target: Target) -> Coupling | None:

@@ -53,6 +53,16 @@ class Curator:
         self._sizes: list[int] = []
         self._tables: dict[tuple[int, ...], Integers] = {}
 
+    def row_count(self, sigma: float) -> int:
+        """Noisy number of rows.
+
+        Formal guarantees:
+            A record changes the number by 1: one slice of one cell.
+        """
+        self._ledger.record(LedgerEntry('rows', 'number of rows', 1, sigma, 1))
+        exact = np.array([len(self._table)], dtype=np.int64)
+        return int((exact + discrete_gaussian(1, sigma))[0])
+
     def counts(
         self, stage: str, text: str, slices: Sequence[tuple[ColumnDomain, Cells]], sigma: float
     ) -> list[Integers]:

@@ -33,6 +33,8 @@ WITHIN_MONTH = frozenset('djUWVuwaADFxcs')
 """Directives that tell one day of a month from another."""
 LARGEST = float(pd.Timestamp.max.value - 1023)
 """Largest number of nanoseconds that float64 and pandas both hold."""
+NO_INSTANT = np.iinfo(np.int64).min
+"""NumPy's missing datetime, in nanoseconds."""
 _PARSED = (str, datetime.date, np.datetime64)
 _CLOCK = ('now', 'today')
 
@@ -92,18 +94,27 @@ def to_nanoseconds(values: pd.Series, how: Layout) -> Floats:
         values: Datetimes, strings, dates, or numbers written in the format.
         how: Layout of the column.
     """
-    dtype = values.dtype
-    if isinstance(dtype, pd.DatetimeTZDtype):
-        clock = values.dt.tz_convert(how.timezone or dtype.tz).dt.tz_localize(None)
-        return _from_datetime64(clock.to_numpy())
-    if isinstance(dtype, np.dtype) and dtype.kind == 'M':
-        return _from_datetime64(values.to_numpy())
-    if pd.api.types.is_numeric_dtype(dtype):
-        values = _digits(values)
-    stamps = _parse(_parsed_only(values), how)
-    if how.timezone is not None:
-        stamps = stamps.dt.tz_convert(how.timezone)
-    return _from_datetime64(stamps.dt.tz_localize(None).to_numpy())
+    return _from_datetime64(_clock_times(values, how))
+
+
+def asked_instants(values: pd.Series, how: Layout, dtype: Any) -> npt.NDArray[np.int64]:
+    """Wall-clock nanoseconds of datetimes that a user asks for, without any rounding.
+
+    Args:
+        values: Datetimes, strings, dates, or numbers written in the format. What has a time zone is
+            taken to the column's own; to UTC, if the column has none.
+        how: Layout of the column.
+        dtype: Its dtype.
+
+    Returns:
+        Nanoseconds; ``NO_INSTANT`` where there is no datetime between 1677 and 2262.
+    """
+    if how.timezone is None:
+        zone = getattr(dtype, 'tz', None) or datetime.timezone.utc
+        values = _without_zone(values, zone)
+    stamps = _clock_times(values, how)
+    stamps = np.where(np.abs(_from_datetime64(stamps)) <= LARGEST, stamps, np.datetime64('NaT'))
+    return stamps.astype('datetime64[ns]').view(np.int64)
 
 
 def from_nanoseconds(
@@ -121,7 +132,18 @@ def from_nanoseconds(
     absent = np.isnan(numbers)
     furthest = np.floor(LARGEST / pitch)
     units = np.clip(np.rint(np.where(absent, 0.0, numbers) / pitch), -furthest, furthest)
-    codes, distinct = pd.factorize(units.astype(np.int64) * pitch)
+    return written_out(units.astype(np.int64) * pitch, absent, how, pitch, dtype)
+
+
+def written_out(
+    instants: npt.NDArray[np.int64],
+    absent: npt.NDArray[np.bool_],
+    how: Layout,
+    pitch: int,
+    dtype: Any,
+) -> pd.Series:
+    """Column of datetimes from whole wall-clock nanoseconds; see :func:`from_nanoseconds`."""
+    codes, distinct = pd.factorize(instants)
     stamps = pd.DatetimeIndex(distinct.astype('datetime64[ns]'))
     if pd.api.types.is_datetime64_any_dtype(dtype):
         if how.format and not _directives(how.format) & WITHIN_MONTH:
@@ -132,6 +154,36 @@ def from_nanoseconds(
     texts = np.asarray(stamps.tz_localize(how.timezone).strftime(written), dtype=object)[codes]
     texts[absent] = None
     return pd.Series(texts, dtype=object)
+
+
+def _clock_times(values: pd.Series, how: Layout) -> npt.NDArray[Any]:
+    """Wall-clock times in any unit; NaT where a value is missing or no datetime."""
+    dtype = values.dtype
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        clock = values.dt.tz_convert(how.timezone or dtype.tz).dt.tz_localize(None)
+        return np.asarray(clock.to_numpy())
+    if isinstance(dtype, np.dtype) and dtype.kind == 'M':
+        return np.asarray(values.to_numpy())
+    if pd.api.types.is_numeric_dtype(dtype):
+        values = _digits(values)
+    stamps = _parse(_parsed_only(values), how)
+    if how.timezone is not None:
+        stamps = stamps.dt.tz_convert(how.timezone)
+    return np.asarray(stamps.dt.tz_localize(None).to_numpy())
+
+
+def _without_zone(values: pd.Series, zone: datetime.tzinfo) -> pd.Series:
+    """Datetimes with a time zone as wall-clock times of another one; the rest as it is."""
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        return values.dt.tz_convert(zone).dt.tz_localize(None)
+    if values.dtype != object:
+        return values
+
+    def plain(value: Any) -> Any:
+        aware = isinstance(value, datetime.datetime) and value.tzinfo is not None
+        return pd.Timestamp(value).tz_convert(zone).tz_localize(None) if aware else value
+
+    return pd.Series([plain(value) for value in values], dtype=object)
 
 
 def _directives(written: str) -> set[str]:

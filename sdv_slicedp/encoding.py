@@ -134,19 +134,16 @@ class SchemaProcessor(DataProcessor):
         reset_keys: bool = False,
         conditions: Mapping[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Rows of the processed space as rows of the table, with generated columns."""
+        """Rows of the processed space as rows of the table, with generated columns.
+
+        Conditions hold in the processed rows already.
+        """
         if not self.fitted:
             raise NotFittedError
         columns = {name: self._decode(data, name) for name in self.domains if name in data}
         columns.update(self._generate(len(data)))
         names = [name for name in self.metadata.columns if name in columns]
-        rows = pd.DataFrame(columns, index=pd.RangeIndex(len(data)), columns=names, copy=False)
-        for name, value in (conditions or {}).items():
-            if pd.isna(value):
-                rows[name] = rows[name].mask(np.ones(len(rows), dtype=bool))
-            elif name not in self.domains:
-                rows[name] = value
-        return rows
+        return pd.DataFrame(columns, index=pd.RangeIndex(len(data)), columns=names, copy=False)
 
     def _describe(self, domains: Sequence[ColumnDomain], families: Mapping[str, Any]) -> None:
         self.domains = {domain.name: domain for domain in domains}

@@ -134,7 +134,7 @@ def minimise_network(
         logits = network(torch.randn(shape, generator=stream, device=stream.device))
         loss = objective(cell_laws(logits, sizes))
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         progress.record(float(loss.detach()))
 

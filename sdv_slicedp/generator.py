@@ -6,7 +6,7 @@ p(x) = 1/N sum_z prod_j P_j[z, x_j]. Its state is a function of the release alon
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from sdv_slicedp import posterior
 from sdv_slicedp.domain import MISSING, CategoricalDomain, ColumnDomain, from_units
+from sdv_slicedp.drawing import draw_cells
 
 if TYPE_CHECKING:
     from sdv_slicedp.coupling import Coupling
@@ -66,6 +68,24 @@ class ColumnDecoder:
         inside = np.floor(left * width)
         return self.lower[cells] + np.minimum(inside, width - 1).astype(np.int64)
 
+    def cells(self, positions: Integers) -> tuple[Integers, Floats, Floats]:
+        """Where grid positions of the domain lie; the inverse of :meth:`positions`.
+
+        Returns:
+            The pair cell of each position, and the first and last place in it that show it.
+        """
+        order = np.argsort(self.lower, kind='stable')
+        found = np.searchsorted(self.lower[order], positions, side='right') - 1
+        cells = order[np.maximum(found, 0)]
+        after = _cumulative(self.law, self.bins)
+        first = np.r_[True, np.diff(self.bins) > 0]
+        before = np.where(first, 0.0, np.r_[0.0, after[:-1]])
+        width = (self.upper - self.lower)[cells].astype(np.float64) + 1.0
+        share = (positions - self.lower[cells]) / width
+        mass = (after - before)[cells]
+        start = before[cells] + share * mass
+        return self.bins[cells], start, np.minimum(start + mass / width, 1.0)
+
     def values(self, positions: Integers) -> pd.Series:
         """Values in the processed space at grid positions."""
         if isinstance(self.domain, CategoricalDomain):
@@ -97,24 +117,6 @@ def _inside(cells: Integers, bins: Bins, cell_bins: Integers) -> Integers:
     first = np.searchsorted(cell_bins, every, side='left')
     last = np.searchsorted(cell_bins, every, side='right') - 1
     return np.clip(cells, first[bins], last[bins])
-
-
-def stratified_uniforms(groups: Integers, rng: np.random.Generator) -> Floats:
-    """Uniform numbers, spread evenly inside each group: one in each of its equal strata.
-
-    Every number is uniform on [0, 1) by itself; together they have the smallest possible
-    sampling error of a one-column law.
-
-    Args:
-        groups: Group of each row, shape ``(n,)``.
-        rng: Source of randomness.
-    """
-    order = np.argsort(groups + rng.random(len(groups)))
-    sizes = np.bincount(groups)
-    start = np.cumsum(sizes) - sizes
-    ranks = np.empty(len(groups), dtype=np.float64)
-    ranks[order] = np.arange(len(groups)) - start[groups[order]]
-    return np.asarray((ranks + rng.random(len(groups))) / sizes[groups])
 
 
 class MixtureModel:
@@ -158,41 +160,59 @@ class MixtureModel:
         bins = [
             draw_cells(table, component, self._rng).astype(np.int32) for table in self.components
         ]
-        return decoded(bins, self.decoders, self.coupling, order, self._rng)
+        places = coupled_places(bins, self.coupling, self._rng)
+        return decoded(bins, self.decoders, places, order, self._rng)
+
+    def sample_given(self, num_rows: int, given: Mapping[int, Integers]) -> pd.DataFrame:
+        """Rows in the processed space whose columns have the given values, Eq. (39).
+
+        Args:
+            num_rows: Number of rows.
+            given: Grid positions or codes of the conditioned columns, arrays of shape
+                ``(num_rows,)``, by the number of the column.
+        """
+        where = {i: self.decoders[i].cells(positions) for i, positions in given.items()}
+        tables = dict(enumerate(self.components))
+        chosen = posterior.choose(num_rows, tables, where, self.coupling, self._rng)
+        bins = [
+            chosen.bins[i] if i in chosen.bins else draw_cells(table, chosen.component, self._rng)
+            for i, table in tables.items()
+        ]
+        order = np.arange(num_rows)
+        return decoded(bins, self.decoders, chosen.places, order, self._rng, given)
+
+
+def coupled_places(
+    bins: Sequence[Bins], coupling: Coupling | None, rng: np.random.Generator
+) -> dict[int, Floats]:
+    """Places inside the pair cells of the columns that are coupled."""
+    return {} if coupling is None else coupling.places([bins[i] for i in coupling.columns], rng)
 
 
 def decoded(
     bins: Sequence[Bins],
     decoders: Sequence[ColumnDecoder],
-    coupling: Coupling | None,
+    places: Mapping[int, Floats],
     order: Integers,
     rng: np.random.Generator,
+    given: Mapping[int, Integers] | None = None,
 ) -> pd.DataFrame:
     """Rows in the processed space, of the given pair cells.
 
     Args:
         bins: Pair cells of each column, shape ``(n,)``.
         decoders: One per column.
-        coupling: How numbers lie in their pair cells together.
+        places: Places inside the pair cells, of the columns that are coupled.
         order: Rows in the order in which they are shown.
         rng: Source of randomness.
+        given: Positions that are known already, by column.
     """
-    places = {} if coupling is None else coupling.places([bins[i] for i in coupling.columns], rng)
+    known = given or {}
     frame = {}
     for i, decoder in enumerate(decoders):
-        positions = decoder.positions(bins[i], rng, places.get(i))
+        if i in known:
+            positions = known[i]
+        else:
+            positions = decoder.positions(bins[i], rng, places.get(i))
         frame[decoder.domain.name] = decoder.values(positions[order])
     return pd.DataFrame(frame, index=pd.RangeIndex(len(order)), copy=False)
-
-
-def draw_cells(
-    table: npt.NDArray[np.float32], component: Integers, rng: np.random.Generator
-) -> Integers:
-    """Pair cell of each row of one column, given each row's component."""
-    steps = np.cumsum(table.astype(np.float64), axis=1)
-    steps /= steps[:, -1:]
-    n_cells = table.shape[1]
-    ladder = (steps + np.arange(len(table))[:, None]).ravel()
-    drawn = np.searchsorted(ladder, component + stratified_uniforms(component, rng), side='right')
-    cells: Integers = np.clip(drawn - component * n_cells, 0, n_cells - 1)
-    return cells

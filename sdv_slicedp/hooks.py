@@ -123,18 +123,6 @@ class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
         if self._data_processor.fitted:
             self._data_processor.fit_again()
 
-    def add_constraints(self, constraints: list[Any]) -> None:
-        """Refuse constraints, which SDV fits on the private rows.
-
-        Raises:
-            SynthesizerInputError: If there are any.
-        """
-        if constraints:
-            raise SynthesizerInputError(
-                f'{type(self).__name__} does not support constraints yet: SDV learns them from the '
-                'rows (combinations, ranges, means), which the privacy guarantee would not cover.'
-            )
-
     def preprocess(self, data: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         """Turn the table into the processed space. The result is as private as the table.
 
@@ -225,7 +213,3 @@ class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
 
     def _check_ranges(self, data: Any) -> None:
         """Do not compare the data with the declared ranges: the answer would be private."""
-
-    def _transform_conditions(self, condition_df: pd.DataFrame) -> pd.DataFrame:
-        """No columns: the model takes no conditions, rows are drawn until enough of them match."""
-        return pd.DataFrame(index=condition_df.index)

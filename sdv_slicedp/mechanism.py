@@ -81,14 +81,16 @@ def measure(
     budget, cost = planning_budget(epsilon, delta - threshold_delta, n_slices)
     stages.check_budget(budget, len(domains), plan)
     columns = stages.discover(curator, domains, budget * plan.domain_share, threshold_delta)
-    share = plan.one_column_share if len(domains) > 1 else plan.only_column_share
-    columns = stages.measure_columns(curator, columns, budget * share)
+    left = budget - mu_squared(ledger.entries[already:])
+    share, noise_rules = stages.one_column_budget(curator, columns, budget, left, plan)
+    columns = stages.measure_columns(curator, columns, share, coarse_first=noise_rules)
     columns = stages.trim_bounds(columns, domains)
     columns = stages.drop_hidden_missing(columns, public_columns)
     remaining = budget - mu_squared(ledger.entries[already:])
     for_pairs = remaining * (1 - plan.triple_share if len(domains) > 2 else 1)
     released = table_stages.choose_bins(columns, for_pairs, plan)
     has_hubs = bool(plan.triple_share and hubs.candidates(released, target_columns))
+    has_hubs = has_hubs and not noise_rules
     for_pairs = for_pairs if has_hubs else remaining
     curator.encode(released)
 

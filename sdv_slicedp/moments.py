@@ -76,7 +76,9 @@ def denoised_target(cells: CellMap, estimates: Moments) -> Target:
     Without a complete set of directions, columns are taken to be independent.
     """
     laws = [_column_law(cells, estimates, column) for column in range(len(cells.columns))]
-    pairs = list(combinations(range(len(laws)), 2)) if estimates.is_complete else []
+    # A column with a single cell, such as one no category of which was found, depends on nothing.
+    varied = [column for column, law in enumerate(laws) if len(law) > 1]
+    pairs = list(combinations(varied, 2)) if estimates.is_complete else []
     tables, scales = [], []
     for pair in pairs:
         interaction, scale = _interaction(cells, estimates, laws, pair)

@@ -82,9 +82,12 @@ def write(release: Release, path: Path) -> None:
 def read(path: Path) -> Release:
     """Read a release; see :meth:`Release.load`."""
     with path.open('rb') as file:
-        content = file.read(_MAX_TOTAL + 1)
-    if len(content) > _MAX_TOTAL:
-        raise ReleaseFormatError(f"'{path}' is larger than any release: over {_MAX_TOTAL} bytes.")
+        size = os.fstat(file.fileno()).st_size
+        if size > _MAX_TOTAL:
+            raise ReleaseFormatError(
+                f"'{path}' is larger than any release: over {_MAX_TOTAL} bytes."
+            )
+        content = file.read(size)  # no more: memory for what is asked for is taken at once
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return _read_archive(archive)
@@ -122,9 +125,13 @@ def _read_archive(archive: zipfile.ZipFile) -> Release:
         raise ReleaseFormatError('The file is a zip archive, but not a release: no manifest.')
     if any(member.compress_type != zipfile.ZIP_DEFLATED for member in members):
         raise ReleaseFormatError('The file is compressed in another way than releases are.')
-    if archive.getinfo(_MANIFEST).file_size > _MAX_MANIFEST:
+    declared = archive.getinfo(_MANIFEST).file_size
+    if declared > _MAX_MANIFEST:
         raise ReleaseFormatError('The manifest is larger than any release has it.')
-    manifest = json.loads(archive.read(_MANIFEST), parse_constant=_refuse_constant)
+    with archive.open(_MANIFEST) as file:
+        # Read without a size, a member is unpacked whole, however little it declares.
+        text = file.read(declared)
+    manifest = json.loads(text, parse_constant=_refuse_constant)
     names = _ARRAYS_OF[_checked_version(manifest)]
     expected = {_MANIFEST, *(f'{name}.npy' for name in names)}
     if len(members) != len(expected) or {member.filename for member in members} != expected:
@@ -165,5 +172,5 @@ def _read_array(archive: zipfile.ZipFile, name: str) -> Integers:
         start = header.tell()
         if dtype.str != '<i8' or fortran or len(shape) != 1 or start + 8 * shape[0] != size:
             raise ReleaseFormatError(f"The array '{name}' is not a vector of int64 of its size.")
-        content = header.getvalue()[start:] + file.read()
+        content = header.getvalue()[start:] + file.read(size)
     return np.frombuffer(content, dtype='<i8').astype(np.int64, copy=False)

@@ -24,7 +24,10 @@ class HistogramPlan:
     Attributes:
         domain_share: For the discovery of domains that are not public (0 if all are).
         threshold_share: Share of delta for the thresholds of category discovery.
-        one_column_share: For the one-column slices.
+        rows_share: For the number of rows.
+        one_column_share: For the one-column slices, at least.
+        most_one_column_share: At most, as a share of what discovery leaves.
+        one_column_noise: Between the two, noise of a cell aimed at, as a share of the rows.
         only_column_share: The same if there is but one column.
         selection_share: Share of what is left then, for the scores of the pairs.
         selection_from: Scores are taken if the noise of equally measured pairs is expected to
@@ -41,7 +44,10 @@ class HistogramPlan:
 
     domain_share: float = 0.12
     threshold_share: float = 0.1
+    rows_share: float = 0.01
     one_column_share: float = 0.15
+    most_one_column_share: float = 0.8
+    one_column_noise: float = 0.03
     only_column_share: float = 0.8
     selection_share: float = 0.05
     selection_from: float = 0.3

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MOST_LEVELS = 20
 """More levels than the zooming grid of a column can have."""
+COARSE_SHARE = 0.6
+"""Of what is left for single columns, for the next level, where noise rules."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def _lacks_bounds(domain: ColumnDomain) -> bool:
     return isinstance(domain, NumericalDomain) and domain.lower is None and domain.bounds is None
 
 
-def equal_sigma(n_slices: int, mu_squared: float) -> float:
+def equal_sigma(n_slices: float, mu_squared: float) -> float:
     """Admissible scale of ``n_slices`` slices that spend ``mu_squared`` together, Eq. (6)."""
     return admissible_sigma(float(np.sqrt(n_slices / mu_squared)))
 
@@ -72,7 +74,7 @@ def check_budget(mu_squared: float, n_columns: int, plan: HistogramPlan) -> None
         PrivacyError: If the budget is too small for so many columns.
     """
     most_slices = n_columns * MOST_LEVELS + n_columns**2
-    shares = [plan.domain_share, plan.one_column_share, plan.selection_share / 2]
+    shares = [plan.domain_share, plan.rows_share, plan.one_column_share, plan.selection_share / 2]
     if plan.triple_share:
         shares.append(plan.triple_share / 2)
     smallest = min(shares)
@@ -133,17 +135,58 @@ def _discover_bounds(
     return list(columns.values())
 
 
-def measure_columns(curator: Curator, columns: list[Column], mu_squared: float) -> list[Column]:
-    """One-column stage: every column once, then the significant cells of numbers in detail."""
+def one_column_budget(
+    curator: Curator,
+    columns: Sequence[Column],
+    mu_squared: float,
+    left: float,
+    plan: HistogramPlan,
+) -> tuple[float, bool]:
+    """Budget of the one-column stage, and whether noise rules, Eq. (42).
+
+    Few rows under much noise show little of a column and nothing of two: there, single columns
+    get most of the budget. The number of rows is asked with noise.
+
+    Args:
+        curator: Answers.
+        columns: Columns on their way through the stages.
+        mu_squared: The whole budget.
+        left: What is left of it.
+        plan: Public parameters.
+    """
+    if len(columns) == 1:
+        return mu_squared * plan.only_column_share, False
+    rows_budget = mu_squared * plan.rows_share
+    rows = curator.row_count(equal_sigma(1, rows_budget))
     n_slices = sum(_levels_to_come(column) for column in columns)
-    if n_slices == 0:
-        return columns
-    sigma = equal_sigma(n_slices, mu_squared)
-    for depth in range(max(_levels_to_come(column) for column in columns)):
+    wanted = n_slices / (plan.one_column_noise * max(rows, 1)) ** 2
+    most = plan.most_one_column_share * (left - rows_budget)
+    least = plan.one_column_share * mu_squared
+    return min(max(wanted, least), most), wanted > least
+
+
+def measure_columns(
+    curator: Curator, columns: list[Column], mu_squared: float, *, coarse_first: bool = False
+) -> list[Column]:
+    """One-column stage: every column once, then the significant cells of numbers in detail.
+
+    Args:
+        curator: Answers.
+        columns: Columns on their way through the stages.
+        mu_squared: Budget of the stage; what no cell is significant enough for is left over.
+        coarse_first: Each level gets :data:`COARSE_SHARE` of what is left, rather than every level
+            the same.
+    """
+    sigma = equal_sigma(max(sum(_levels_to_come(column) for column in columns), 1), mu_squared)
+    for depth in range(MOST_LEVELS):
         asked = [(i, _next_cells(column)) for i, column in enumerate(columns)]
         asked = [(i, cells) for i, cells in asked if len(cells)]
         if not asked:
             break
+        if coarse_first:
+            to_come = sum(_levels_to_come(columns[i]) for i, _ in asked)
+            sigma = equal_sigma(min(to_come, len(asked) / COARSE_SHARE), mu_squared)
+            mu_squared -= len(asked) / sigma**2
         slices = [(columns[i].domain, cells) for i, cells in asked]
         text = f'one-column slices, level {depth + 1}'
         answers = curator.counts('one-column', text, slices, sigma)

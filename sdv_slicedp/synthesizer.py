@@ -16,24 +16,28 @@ from sdv.errors import NotFittedError, RefitWarning, SynthesizerInputError
 from sdv.metadata.metadata import Metadata
 from torch.nn import Module
 
+from sdv_slicedp import constraints as cag
 from sdv_slicedp import frames, options, schema, validation
 from sdv_slicedp.accounting import validate_budget
+from sdv_slicedp.conditional_sampling import ConditionalSampling
+from sdv_slicedp.constrained import ConstrainedSynthesizer
 from sdv_slicedp.domain import ColumnDomain
 from sdv_slicedp.history import FitHistory
-from sdv_slicedp.hooks import RowBlindSynthesizer, unwarned
+from sdv_slicedp.hooks import unwarned
 from sdv_slicedp.ledger import Ledger
 from sdv_slicedp.losses import LossValues
 from sdv_slicedp.mechanism import measure, measure_projection
 from sdv_slicedp.models import Model
 from sdv_slicedp.progress import Callback
 from sdv_slicedp.projection_stages import ProjectionPlan, default_slices
+from sdv_slicedp.record_maps import RecordMaps
 from sdv_slicedp.release import Release
 from sdv_slicedp.reports import FitRecord, PrivacyReport, privacy_report
 from sdv_slicedp.saved_report import SavedReport
 from sdv_slicedp.training import train
 
 
-class SlicedDPSynthesizer(LossValues, SavedReport, RowBlindSynthesizer):
+class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, ConstrainedSynthesizer):
     """Differentially private synthesizer of one table.
 
     Formal guarantees:
@@ -136,13 +140,18 @@ class SlicedDPSynthesizer(LossValues, SavedReport, RowBlindSynthesizer):
 
     @classmethod
     def from_release(
-        cls, release: Release | str | Path, metadata: Metadata, **parameters: Any
+        cls,
+        release: Release | str | Path,
+        metadata: Metadata,
+        constraints: list[Any] | None = None,
+        **parameters: Any,
     ) -> SlicedDPSynthesizer:
         """Train a synthesizer from a release: no data, no budget.
 
         Args:
             release: A release, or the path of a saved one.
             metadata: Metadata of the table; its modelled columns must be those of the release.
+            constraints: The constraints that the release was measured with, and others if need be.
             parameters: Arguments of the constructor that do not concern the measurement.
 
         Raises:
@@ -161,6 +170,7 @@ class SlicedDPSynthesizer(LossValues, SavedReport, RowBlindSynthesizer):
             **_directions_of(release),
             **parameters,
         )
+        synthesizer.add_constraints(constraints or [])
         synthesizer._adopt(release)
         return synthesizer
 
@@ -240,11 +250,6 @@ class SlicedDPSynthesizer(LossValues, SavedReport, RowBlindSynthesizer):
         """What was spent so far, on what, what was taken as public, and what is not covered."""
         return privacy_report(self._history.records)
 
-    def _sample(self, num_rows: int, conditions: Any = None) -> pd.DataFrame:
-        if conditions is not None:
-            raise NotImplementedError('SDV draws rows until enough of them match.')
-        return self._model.sample(operator.index(num_rows))
-
     def _forget(self) -> None:
         """Be unfitted, so that an interrupted fit leaves nothing of an earlier one."""
         self._fitted = self._random_state_set = False
@@ -260,17 +265,19 @@ class SlicedDPSynthesizer(LossValues, SavedReport, RowBlindSynthesizer):
             self._history.end(self._release)
 
     def _measure(self, processed: pd.DataFrame, ledger: Ledger) -> Release:
-        mechanism = partial(measure, target_columns=self.target_columns)
+        self._maps = self._planned_maps()
+        targets = self.target_columns and self._maps.measured_names(self.target_columns)
+        mechanism = partial(measure, target_columns=targets)
         if self.mechanism == 'projection':
             plan = ProjectionPlan(self.directions, self.n_slices)
             mechanism = partial(measure_projection, plan=plan)
         return mechanism(
-            processed,
-            self._domains(),
+            self._maps.encode(processed),
+            self._maps.measured,
             epsilon=self.epsilon,
             delta=self.delta,
             ledger=ledger,
-            public_columns=self._attested(),
+            public_columns=self._maps.public_names(self._attested()),
         )
 
     def _spend(self, processed: pd.DataFrame, domains: Sequence[ColumnDomain]) -> None:
@@ -279,21 +286,24 @@ class SlicedDPSynthesizer(LossValues, SavedReport, RowBlindSynthesizer):
         else:
             relation = options.RELATIONS[self.mechanism]
             self._release = Release((), (), (), self.epsilon, self.delta, self.mechanism, relation)
+            self._maps = RecordMaps(())
         self._data_processor.fit_domains(
-            [column.domain for column in self.get_release().columns], self._data_processor.families
+            self._maps.restored(self._released()), self._data_processor.families
         )
         self._train(self.get_release(), self._training_options())
 
     def _adopt(self, release: Release) -> None:
         """Take over a release that was measured elsewhere."""
-        domains = [column.domain for column in release.columns]
-        validation.check_release(domains, self._domains())
+        self._maps = cag.maps_of_release(
+            self._constraints, [column.domain for column in release.columns], self._planned_maps()
+        )
         self._release = release
+        domains = self._maps.restored(self._released())
         self._history.adopt(
             replace(
                 self._request(),
                 entries=release.ledger,
-                public_columns=release.public_columns,
+                public_columns=self._attested(),
                 noisy_rows=release.noisy_rows,
                 neighboring_relation=release.neighboring_relation,
             )
@@ -320,6 +330,9 @@ class SlicedDPSynthesizer(LossValues, SavedReport, RowBlindSynthesizer):
             )
         self._history.complete()
         self._mark_as_fitted()
+
+    def _released(self) -> tuple[ColumnDomain, ...]:
+        return tuple(column.domain for column in self.get_release().columns)
 
     def _training_options(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in options.TRAINING}

@@ -121,7 +121,7 @@ def check_release(released: Sequence[ColumnDomain], described: Sequence[ColumnDo
         )
         raise SynthesizerInputError(
             f'The release does not fit the metadata: the columns {differing} are not modelled in '
-            'both, or with another sdtype.'
+            'both, or with another sdtype. If it was measured with constraints, give the same ones.'
         )
 
 

@@ -9,7 +9,8 @@ from scipy import stats
 
 from sdv_slicedp import generator
 from sdv_slicedp.domain import MISSING, CategoricalDomain, NumericalDomain
-from sdv_slicedp.generator import ColumnDecoder, MixtureModel, stratified_uniforms
+from sdv_slicedp.drawing import stratified_uniforms
+from sdv_slicedp.generator import ColumnDecoder, MixtureModel
 
 pytestmark = pytest.mark.filterwarnings('error')
 
@@ -275,3 +276,29 @@ def test_an_empty_sample_has_the_columns():
 
     assert frame.shape == (0, 3)
     assert frame['x'].dtype == np.float64
+
+
+@given(seeds, st.integers(1, 12))
+def test_cells_and_places_of_positions_are_found_again(seed, n_cells):
+    """A place between the two that are told gives the position back."""
+    rng = np.random.default_rng(seed)
+    edges = np.cumsum(rng.integers(1, 50, n_cells + 1))
+    numbers = np.cumsum(np.r_[0, rng.integers(0, 2, n_cells - 1)])
+    law = rng.dirichlet(np.full(n_cells, 5.0))
+    domain = NumericalDomain('x', 'numerical', int(edges[0]), int(edges[-1]) - 1, (1, 1), False)
+    decoder = ColumnDecoder(domain, edges[:-1], edges[1:] - 1, numbers, law)
+    positions = rng.integers(edges[0], edges[-1], 30)
+
+    bins, first, last = decoder.cells(positions)
+
+    assert (numbers[np.searchsorted(edges, positions, side='right') - 1] == bins).all()
+    assert ((first >= -1e-12) & (first < last) & (last <= 1)).all()
+    assert (decoder.positions(bins, rng, (first + last) / 2) == positions).all()
+
+
+def test_cells_of_categories_in_any_order():
+    codes = np.array([2, 0, 3, 1])
+    domain = CategoricalDomain('w', 'categorical', tuple('abcd'), False)
+    decoder = ColumnDecoder(domain, codes, codes, np.array([0, 0, 1, 2]), np.full(4, 0.25))
+
+    assert decoder.cells(np.arange(4))[0].tolist() == [0, 2, 0, 1]

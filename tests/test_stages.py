@@ -163,3 +163,41 @@ def test_a_cell_of_missing_values_stays_if_it_shows_or_is_attested(discrete):
 
     assert stages.drop_hidden_missing([shown], ()) == [shown]
     assert stages.drop_hidden_missing([hidden], ('c',)) == [hidden]
+
+
+@pytest.mark.parametrize(
+    ('n_rows', 'budget', 'share', 'noise_rules'),
+    [(10**6, 0.01, 0.15, False), (500, 1e-4, 0.8, True)],
+)
+def test_few_rows_give_single_columns_more(n_rows, budget, share, noise_rules):
+    """Noise would have to be off by 10 scales for another answer."""
+    columns = [Column(domain) for domain in KNOWN]
+    curator, ledger = open_curator(pd.DataFrame(index=range(n_rows)))
+    found, rules = stages.one_column_budget(curator, columns, budget, budget, PLAN)
+    (entry,) = ledger.entries
+    assert entry.stage == 'rows'
+    assert mu_squared([entry]) <= budget * PLAN.rows_share
+    most = budget * (1 - PLAN.rows_share) if noise_rules else budget
+    assert found == pytest.approx(share * most)
+    assert rules is noise_rules
+
+
+def test_the_only_column_needs_no_number_of_rows():
+    curator, ledger = open_curator()
+    assert stages.one_column_budget(curator, [Column(KNOWN[0])], 1.0, 1.0, PLAN) == (
+        0.8,
+        False,
+    )
+    assert ledger.entries == ()
+
+
+def test_coarse_levels_come_first_where_noise_rules():
+    """The first level gets the named share; the later ones no more than what is left."""
+    budget = 0.5
+    curator, ledger = open_curator()
+    columns = [Column(domain) for domain in KNOWN]
+    stages.measure_columns(curator, columns, budget, coarse_first=True)
+    spent = [mu_squared([entry]) for entry in ledger.entries]
+    assert spent[0] == pytest.approx(stages.COARSE_SHARE * budget, rel=0.01)
+    assert sum(spent) <= budget
+    assert len(spent) > 1

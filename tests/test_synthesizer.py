@@ -573,15 +573,6 @@ def test_transformers_take_effect_at_once_and_for_free(fitted):
     assert len(fitted.get_privacy_report().fits) == 1
 
 
-def test_constraints_are_refused_with_the_reason(fitted):
-    from sdv.cag import Inequality
-
-    with pytest.raises(SynthesizerInputError, match=r'constraints yet.*privacy'):
-        fitted.add_constraints([Inequality('age', 'income')])
-    fitted.add_constraints([])
-    assert fitted.get_constraints() == []
-
-
 def test_losses_are_those_of_the_training(fitted, small_metadata):
     losses = fitted.get_loss_values()
     assert losses.columns.tolist() == ['Epoch', 'Loss'] and len(losses) == QUICK['epochs']

@@ -107,6 +107,7 @@ class DPCTGAN:
             betas=self.betas,
         )
         average = self._train(generator, training, conditions, seed)
+        events: tuple[budget.Event, ...]
         events = (*counting, budget.SampledGaussian(multiplier, plan.rate, plan.steps))
         return FittedCTGAN(encoding, average, conditions, events, table.iloc[:0])
 
@@ -116,9 +117,7 @@ class DPCTGAN:
         """The average of the generators."""
         stream = torch.Generator().manual_seed(seed)
         optimizer = torch.optim.Adam(generator.parameters(), self.learning_rate, self.betas)
-        average = torch.optim.swa_utils.AveragedModel(
-            generator, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(self.averaging)
-        )
+        average = networks.Average(generator, self.averaging)
         for step, rows in enumerate(training.batches()):
             training.step(self._pair_losses(generator, training.module, conditions, rows, stream))
             if (step + 1) % self.discriminator_steps == 0:
@@ -128,7 +127,7 @@ class DPCTGAN:
                 for parameter, gradient in zip(generator.parameters(), gradients, strict=True):
                     parameter.grad = gradient
                 optimizer.step()
-                average.update_parameters(generator)
+                average.update(generator)
         return average.module
 
     def _pair_losses(
@@ -179,7 +178,8 @@ class Generator(nn.Module):
         self.layers = networks.perceptron(latent + conditions, hidden, encoding.width)
 
     def forward(self, noise: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        return self.layers(torch.cat([noise, condition], dim=1))
+        outputs: torch.Tensor = self.layers(torch.cat([noise, condition], dim=1))
+        return outputs
 
 
 class Conditions:

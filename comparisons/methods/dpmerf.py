@@ -26,8 +26,9 @@ NOTES = (
     'together with a constant one; with a target, their outer product with its one-hot. The law '
     'of the target is read off the same noisy embedding. The length scale is a multiple of the '
     'root mean squared distance of uniform points of the public domain, not estimated; the '
-    'multiple was chosen by a few tries on Adult. Batches of each class are weighted by its '
-    'share. Noise is floating-point Gaussian, not hardened.'
+    'multiple and other settings are those of a search of six on 16,000 rows of nycflights13 at '
+    'epsilon = 1, not neutral there. Batches of each class are weighted by its share. Noise is '
+    'floating-point Gaussian, not hardened.'
 )
 
 
@@ -48,11 +49,11 @@ class DPMERF:
     """
 
     target: str | None = None
-    frequencies: int = 500
-    length_scale: float = 0.1
+    frequencies: int = 200
+    length_scale: float = 0.3
     steps: int = 2000
     batch_size: int = 500
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-3
     latent: int = 16
     hidden: tuple[int, ...] = (256, 256)
 
@@ -208,7 +209,8 @@ class Generator:
         """Raw outputs for rows of the given classes."""
         noise = torch.randn((len(classes), self.latent), generator=stream)
         one_hot = nn.functional.one_hot(classes, self.features.n_classes).float()
-        return self.layers(torch.cat([noise, one_hot], dim=1))
+        outputs: torch.Tensor = self.layers(torch.cat([noise, one_hot], dim=1))
+        return outputs
 
     def soft_rows(self, classes: torch.Tensor, stream: torch.Generator) -> torch.Tensor:
         """Rows whose one-hots are laws: the embedding is linear in them, so no draw is needed."""

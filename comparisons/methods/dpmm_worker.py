@@ -10,24 +10,24 @@ import json
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from dpmm.pipelines import AIMPipeline, MSTPipeline
-from dpmm.pipelines.base import GenerativePipeline
 
-PIPELINES = {'AIM': AIMPipeline, 'MST': MSTPipeline}
 PACKAGES = ('dpmm', 'opendp', 'numpy', 'pandas', 'scipy')
 
 
 def fit(folder: Path) -> None:
     """Fit on ``table.csv`` as ``request.json`` says, store the model, write ``response.json``."""
+    from dpmm.pipelines import AIMPipeline, MSTPipeline
+
     request = json.loads((folder / 'request.json').read_text(encoding='utf-8'))
     table = pd.read_csv(folder / 'table.csv', float_precision='round_trip')
     choices = {name: cells for name, cells in request['cells'].items() if name in table}
     # Without the category type, dpmm takes codes for numbers and bins them.
     table = table.astype({n: pd.CategoricalDtype(range(cells)) for n, cells in choices.items()})
-    pipeline = PIPELINES[request['mechanism']](
+    pipeline = {'AIM': AIMPipeline, 'MST': MSTPipeline}[request['mechanism']](
         epsilon=request['model_epsilon'],
         delta=request['delta'],
         proc_epsilon=request['binning_epsilon'],
@@ -48,25 +48,40 @@ def fit(folder: Path) -> None:
     (folder / 'response.json').write_text(json.dumps(response), encoding='utf-8')
 
 
-def rho_spent(mechanism: str, generator: object) -> float:
-    """Concentrated privacy of the noise that was drawn, selections included.
+def rho_spent(mechanism: str, generator: Any) -> float:
+    """Concentrated privacy of the noise that was drawn, selections included; for dpmm 0.1.9.
 
-    Both mechanisms measure all single columns first. MST divides the rest of a third of its rho
-    among measurements of equal weight, and spends a third on selecting; it keeps the noise
-    before that weight. AIM selects with a ninth of what each later measurement costs.
+    A row moves counts by one, so noise of standard deviation s on them costs 1 / (2 s^2). It moves
+    the scores of a selection by their sensitivity, and an exponential mechanism of epsilon e,
+    that is of weights exp(e score / (2 sensitivity)), costs e^2 / 8 (Cesar and Rogers 2021,
+    arXiv:2004.07223). The third entry of a measurement is s, except in MST.
+
+    AIM measures each of the columns, then in each round selects with e and measures with s.
+    A round starts from 1 / (2 s^2) = 0.9 r and e^2 / 8 = 0.1 r for some r; it may halve s and
+    double e, which keeps their ratio. So a round costs 1 / (2 s^2) / 0.9.
+
+    MST measures d columns and, if d > 1, selects and measures d - 1 pairs. It stores s but draws
+    with s sqrt(d), the pairs too; so each costs 1 / (2 s^2 d). Its selections have
+    e^2 / 8 = rho / 3 / (d - 1): together rho / 3, by its own rho, for e is not stored.
+
+    Args:
+        mechanism: ``AIM`` or ``MST``.
+        generator: Fitted one of dpmm: ``measures``, ``cliques``, and ``rho`` of MST.
     """
-    sigmas = np.array([sigma for _, _, sigma, _ in generator.measures], dtype=float)
+    sigmas = np.array([sigma for _, _, sigma, _ in generator.measures], dtype=np.float64)
     costs = 1 / (2 * sigmas**2)
-    singles = sum(len(names) == 1 for names in generator.cliques[: len(sigmas)])
+    # Rounds of AIM may measure a column again.
+    columns = len({names for names in generator.cliques if len(names) == 1})
     if mechanism == 'MST':
-        return float(costs.sum() / max(singles, 1) + generator.rho / 3)
-    # Later rounds may measure a single column again, so the first ones are told by position.
-    first = len({names for names in generator.cliques if len(names) == 1})
-    return float(costs[:first].sum() + costs[first:].sum() / 0.9)
+        selecting = generator.rho / 3 if columns > 1 else 0.0
+        return float(costs.sum() / columns + selecting)
+    return float(costs[:columns].sum() + costs[columns:].sum() / 0.9)
 
 
 def sample(folder: Path) -> None:
     """Write the rows that ``sample.json`` asks for into ``sample.csv``."""
+    from dpmm.pipelines.base import GenerativePipeline
+
     request = json.loads((folder / 'sample.json').read_text(encoding='utf-8'))
     pipeline = GenerativePipeline.load(folder / 'model')
     rows = pipeline.generate(n_records=request['rows'], random_state=request['seed'])

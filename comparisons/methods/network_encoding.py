@@ -147,9 +147,10 @@ def _values_of(
     parts: Sequence[npt.NDArray[np.floating]], column: PublicColumn
 ) -> npt.NDArray[np.generic]:
     if isinstance(column, Choice):
-        return parts[0].argmax(axis=1)
+        codes: npt.NDArray[np.int64] = parts[0].argmax(axis=1)
+        return codes
     place = (np.clip(parts[0][:, 0].astype(float), -1, 1) + 1) / 2
-    values = column.lower + (column.upper - column.lower) * place
+    values: npt.NDArray[np.float64] = column.lower + (column.upper - column.lower) * place
     if column.has_missing:
         values[parts[1].argmax(axis=1) == MISSING] = np.nan
     return values

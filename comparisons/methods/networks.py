@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Generic, TypeVar, cast
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from comparisons.methods.network_encoding import NetworkEncoding
 
 SAMPLED_AT_ONCE = 10_000
+SomeModule = TypeVar('SomeModule', bound=nn.Module)
 
 
 def perceptron(
@@ -46,6 +49,22 @@ def first_weights(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
+
+
+class Average(Generic[SomeModule]):
+    """Exponential average of the weights that a module has while it is trained."""
+
+    def __init__(self, module: SomeModule, decay: float) -> None:
+        self._averaged = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay))
+
+    def update(self, module: SomeModule) -> None:
+        """Count the weights of now in."""
+        self._averaged.update_parameters(module)
+
+    @property
+    def module(self) -> SomeModule:
+        """A module with the average weights."""
+        return cast(SomeModule, self._averaged.module)
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from comparisons.budget import ADD_OR_REMOVE_ONE, REPLACE_ONE
 from comparisons.method import About
 from sdv_slicedp import SlicedDPSynthesizer
 from sdv_slicedp.accounting import budget_mu, epsilon_spent
-from sdv_slicedp.ledger import LedgerEntry
+from sdv_slicedp.ledger import Entry, LedgerEntry
 from sdv_slicedp.projection_stages import ProjectionPlan
 from sdv_slicedp.slices import HistogramPlan
 from sdv_slicedp.training import TrainingPlan
@@ -166,16 +166,14 @@ class FittedSlices:
         return table
 
 
-def events_of(
-    ledger: Iterable[LedgerEntry], delta: float, relation: str
-) -> tuple[budget.Event, ...]:
+def events_of(ledger: Iterable[Entry], delta: float, relation: str) -> tuple[budget.Event, ...]:
     """What histograms with discrete Gaussian noise cost, by the better of two proven bounds.
 
     Discrete noise is a post-processed Gaussian mechanism with ``b^2`` less variance, up to
     factors that all together are within ``exp(1e-10)`` (docs/privacy.md); and it is as
     concentrated as Gaussian noise.
     """
-    entries = tuple(ledger)
+    entries = tuple(_histogram(entry) for entry in ledger)
     total = sum(entry.slices for entry in entries) * _SQUARED_SHIFTS[relation][0]
     thresholds = math.fsum(entry.threshold_delta for entry in entries)
     paid = (budget.Proven(0.0, thresholds),) if thresholds else ()
@@ -184,6 +182,12 @@ def events_of(
     if all(entry.sigma**2 > b_squared for entry in entries):
         candidates.append((*paid, *_gaussian_events(entries, relation, b_squared)))
     return min(candidates, key=lambda events: budget.epsilon(events, delta))
+
+
+def _histogram(entry: Entry) -> LedgerEntry:
+    if not isinstance(entry, LedgerEntry):
+        raise TypeError(f'no bound here for {entry!r}')
+    return entry
 
 
 def _gaussian_events(

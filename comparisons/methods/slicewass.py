@@ -27,8 +27,9 @@ NOTES = (
     'number, the square root of 2 for a one-hot), whatever the directions. The bound of the paper '
     'for few random directions holds up to a share of delta and would be no less for a full '
     'basis. One release takes the place of one for each batch. Generated projections get as much '
-    'noise before sorting. Defaults were chosen by a few tries on Adult: longer training fits the '
-    'noise. Noise is floating-point Gaussian, not hardened.'
+    'noise before sorting. Settings are those of a search of ten on 16,000 rows of nycflights13 at '
+    'epsilon = 1, not neutral there: longer training fits the noise. Noise is floating-point '
+    'Gaussian, not hardened.'
 )
 
 
@@ -47,12 +48,12 @@ class SliceWass:
     """
 
     bases: int = 1
-    steps: int = 600
-    batch_size: int = 1000
+    steps: int = 200
+    batch_size: int = 250
     learning_rate: float = 1e-3
     latent: int = 16
     hidden: tuple[int, ...] = (128, 128)
-    temperature: float = 0.5
+    temperature: float = 1.0
 
     @property
     def about(self) -> About:
@@ -127,7 +128,7 @@ def noisy_projections(
     rows: Matrix, directions: torch.Tensor, sigma: float
 ) -> npt.NDArray[np.float64]:
     """Each row on each direction, with noise from system entropy."""
-    projected = rows.astype(np.float64) @ directions.double().numpy()
+    projected: npt.NDArray[np.float64] = rows.astype(np.float64) @ directions.double().numpy()
     return projected + np.random.default_rng().normal(0, sigma, projected.shape)
 
 

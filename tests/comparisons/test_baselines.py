@@ -202,6 +202,21 @@ def test_one_record_changes_one_teacher(adult, monkeypatch):
     assert changed == touched
 
 
+@pytest.mark.parametrize('relative', [False, True])
+def test_a_teacher_has_one_vote_for_each_row(adult, relative):
+    table, metadata = adult
+    encoding = NetworkEncoding(tuple(public_columns(metadata)))
+    plan = pategan.PATEGAN(teachers=6, relative_votes=relative)
+    teachers = pategan.Teachers(torch.from_numpy(encoding.encode(table)), plan, encoding.width)
+    with torch.no_grad():
+        teachers._biases[1][:3] += 100  # which take everything for real
+    votes = teachers.votes(torch.rand((20, encoding.width)))
+    assert votes.shape == (20,)
+    assert votes.min() >= (0 if relative else 3)
+    assert votes.max() <= 6
+    assert (votes.sum() == 6 * 10) == relative  # half of the rows of each
+
+
 def test_a_changed_vote_moves_the_counts_by_the_sensitivity():
     counts = [np.array([5 - votes, votes]) for votes in (2, 3)]
     assert np.linalg.norm(counts[1] - counts[0]) == pytest.approx(pategan.VOTE_SENSITIVITY)

@@ -10,6 +10,7 @@ from sdv.metadata import Metadata
 
 from comparisons import archives, datasets
 from comparisons.archives import Archive, DownloadError
+from comparisons.catalogue import DATASETS
 from comparisons.public_domain import public_columns
 from sdv_slicedp.files import load_metadata
 
@@ -79,23 +80,23 @@ def test_offline_says_what_to_do(monkeypatch):
 
 
 def test_unknown_names_list_the_known_ones():
-    with pytest.raises(ValueError, match=r"no data set 'x'; choose one of adult, credit_default"):
+    with pytest.raises(ValueError, match=r"no data set 'x'; choose from adult, credit_default"):
         datasets.load('x')
 
 
-@pytest.mark.parametrize('name', [name for name in datasets.DATASETS if name != 'adult'])
+@pytest.mark.parametrize('name', [name for name in DATASETS if name != 'adult'])
 def test_every_domain_is_declared(name):
     metadata = load_metadata(datasets.METADATA / f'{name}.json')
     assert isinstance(metadata, Metadata)
     columns = public_columns(metadata)
-    described = datasets.DATASETS[name]
+    described = DATASETS[name]
     assert len(columns) == described.columns
     assert described.target in [column.name for column in columns]
 
 
 def test_adult_is_as_described():
     table, metadata, target = datasets.load('adult')
-    assert table.shape == (datasets.DATASETS['adult'].rows, datasets.DATASETS['adult'].columns)
+    assert table.shape == (DATASETS['adult'].rows, DATASETS['adult'].columns)
     assert list(table) == [column.name for column in public_columns(metadata)]
     assert target in table
 

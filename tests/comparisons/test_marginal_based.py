@@ -1,12 +1,15 @@
 import json
+import subprocess
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from comparisons import budget, environments
-from comparisons.methods import marginal_based
+from comparisons.methods import dpmm_worker, marginal_based
 from comparisons.public_domain import Choice, Number, encode, public_columns
 from sdv_slicedp.datasets import load_adult
 
@@ -52,6 +55,59 @@ def test_an_environment_needs_a_python_that_fits(monkeypatch):
     assert not environments.is_made('dpmm')
 
 
+def fitted(sigmas, cliques, rho=None):
+    measures = [(None, None, sigma, names) for sigma, names in zip(sigmas, cliques, strict=True)]
+    return SimpleNamespace(measures=measures, cliques=cliques, rho=rho)
+
+
+@pytest.mark.parametrize('halvings', [(0, 0), (0, 1), (1, 2)])
+def test_rho_of_aim_counts_measurements_and_selections(halvings):
+    """Three columns, two rounds of which the second measures a column again."""
+    sigma, epsilon = np.sqrt(1 / (2 * 0.9 * 0.02)), np.sqrt(8 * 0.1 * 0.02)
+    sigmas = [sigma] * 3 + [sigma / 2**k for k in halvings]
+    model = fitted(sigmas, [('a',), ('b',), ('c',), ('a', 'b'), ('c',)])
+    noted = sum(1 / (2 * s**2) for s in sigmas)
+    noted += sum((epsilon * 2**k) ** 2 / 8 for k in halvings)
+    assert dpmm_worker.rho_spent('AIM', model) == pytest.approx(noted)
+
+
+@pytest.mark.parametrize('columns', [1, 2, 5])
+def test_rho_of_mst_counts_measurements_and_selections(columns):
+    rho = 0.3
+    sigma = np.sqrt(3 / (2 * rho))
+    names = [str(i) for i in range(columns)]
+    cliques = [(name,) for name in names] + [(names[0], name) for name in names[1:]]
+    drawn = [sigma * np.sqrt(columns)] * len(cliques)
+    noted = sum(1 / (2 * s**2) for s in drawn)
+    noted += (columns - 1) * (8 * rho / 3 / max(columns - 1, 1)) / 8
+    model = fitted([sigma] * len(cliques), cliques, rho)
+    assert dpmm_worker.rho_spent('MST', model) == pytest.approx(noted)
+    assert noted <= rho
+
+
+@pytest.mark.parametrize('mechanism', ['AIM', 'MST'])
+def test_rho_grows_if_there_is_less_noise(mechanism):
+    cliques = [('a',), ('b',), ('a', 'b')]
+    one, other = (fitted([sigma] * 3, cliques, 0.3) for sigma in (2.0, 1.0))
+    spent = [dpmm_worker.rho_spent(mechanism, model) for model in (one, other)]
+    assert spent[1] > spent[0] + 0.3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('mechanism', ['AIM', 'MST'])
+def test_rho_is_that_of_every_access_that_dpmm_makes(mechanism):
+    script = Path(__file__).with_name('dpmm_ledger.py')
+    done = subprocess.run(
+        [environments.python_of('dpmm'), script, mechanism, marginal_based.WORKER.parent],
+        capture_output=True,
+        check=True,
+    )
+    requested, recomputed, noted, accesses = json.loads(done.stdout.splitlines()[-1])
+    assert recomputed == pytest.approx(noted, rel=1e-9)
+    assert 0.9 * requested < noted <= requested * (1 + 1e-9)
+    assert accesses >= 10
+
+
 @pytest.mark.slow
 def test_mst_itself():
     tables, metadata = load_adult()
@@ -64,4 +120,4 @@ def test_mst_itself():
     assert list(rows) == list(table)
     assert len(rows) == 70
     assert len(encode(rows, public_columns(metadata))) == 70
-    json.dumps(made.versions)
+    assert set(made.versions) >= {'dpmm', 'opendp', 'numpy'}

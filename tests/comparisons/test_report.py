@@ -46,6 +46,15 @@ def test_medians_ranges_and_winners():
     assert 'R2 |' not in text
 
 
+def test_versions_of_an_environment_are_apart_from_ours():
+    own = {'environment_versions': {'numpy': '1.26', 'dpmm': '0.1.9'}}
+    records = [record('aim', 1.0, 0, 0.5, **own), record('ours', 1.0, 0, 0.6)]
+    text = report.markdown(tables.groups_of(records))
+    assert text.count('- versions: sdv 2\n') == 2
+    assert text.count('versions in its own environment') == 1
+    assert '- versions in its own environment: numpy 1.26, dpmm 0.1.9\n' in text
+
+
 def test_scores_that_are_missing_are_shown_as_such():
     records = copy.deepcopy(RECORDS)
     records[3]['scores']['auc'] = None

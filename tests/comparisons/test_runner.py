@@ -2,13 +2,14 @@
 
 import json
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 
 import pandas as pd
 import pytest
 
 from comparisons import cell as one_cell
 from comparisons import registry, runner
-from comparisons.__main__ import main
+from comparisons.__main__ import _cells, _parser, main
 from comparisons.budget import Gaussian, OverspentError
 from comparisons.cells import Cell, read_records, to_do
 from comparisons.method import About
@@ -84,6 +85,24 @@ def test_a_metadata_file_without_ranges_says_which_columns_need_them(tmp_path, c
     assert "lacks public domains for ['age', 'sex']" in capsys.readouterr().err
 
 
+def test_tables_of_the_same_name_are_told_apart(tmp_path):
+    tables, metadata = load_adult()
+    paths = [tmp_path / place / 't.csv' for place in ('one', 'copy', 'other')]
+    for path, rows in zip(paths, (200, 200, 201), strict=True):
+        path.parent.mkdir()
+        tables['adult'].head(rows).to_csv(path, index=False)
+    (tmp_path / 'm.json').write_text(json.dumps(metadata.to_dict()))
+    fixed = ['run', '--metadata', str(tmp_path / 'm.json'), '--methods', 'independent', '--csv']
+
+    def keys(path, *more):
+        return {cell.key for cell in _cells(_parser().parse_args([*fixed, str(path), *more]))}
+
+    one, copy, other = (keys(path) for path in paths)
+    assert one == copy
+    assert not one & other
+    assert not one & keys(paths[0], '--target', 'sex')
+
+
 def test_report_of_nothing(tmp_path, capsys):
     assert main(['report', str(tmp_path / 'none.jsonl')]) == 2
     assert 'none.jsonl' in capsys.readouterr().err
@@ -136,6 +155,7 @@ def test_overspending_is_told_from_failing():
 class Model:
     rows: pd.DataFrame
     events: list = field(default_factory=list)
+    versions: dict = field(default_factory=lambda: {'numpy': '0.1'})
 
     def sample(self, n, seed):
         return self.rows.head(n)
@@ -170,6 +190,8 @@ def test_a_method_within_its_budget_is_recorded():
     assert len(synthetic) == 20
     assert record['events'] == [{'kind': 'Gaussian', 'noise_multiplier': 3.8, 'count': 1}]
     assert record['spent_epsilon'] == pytest.approx(0.98, abs=0.02)
+    assert record['environment_versions'] == {'numpy': '0.1'}
+    assert record['versions']['numpy'] == version('numpy')
     _, record = one_cell.fit_and_sample(Fake([], private=False), table, metadata, CELL)
     assert record['spent_epsilon'] is None
 

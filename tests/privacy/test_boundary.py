@@ -27,21 +27,36 @@ from sdv_slicedp.training import TrainingPlan, train
 PACKAGE = sdv_slicedp.__name__
 FOLDER = Path(sdv_slicedp.__file__).parent
 
+AUDIT = {'attacker', 'audit_steps'}
+CONSTRAINED = {'constraint_checks', 'constrained', 'synthesizer'}
 MAY_IMPORT = {
     # Aggregates rows and draws noise.
-    'curator': {'mechanism'},
+    'curator': {'mechanism', *AUDIT},
     # Asks the curator.
-    'mechanism': {'synthesizer'},
+    'mechanism': {'synthesizer', *AUDIT},
     # Chooses the queries of the mechanism.
-    'stages': {'mechanism', 'projection_stages', 'table_stages'},
-    'table_stages': {'mechanism'},
+    'stages': {'mechanism', 'projection_stages', 'table_stages', *AUDIT},
+    'table_stages': {'mechanism', *AUDIT},
     'projection_stages': {'mechanism', 'synthesizer'},  # which only hands a plan over
-    'discovery': {'curator', 'stages'},
+    # The third only sorts released values.
+    'discovery': {'curator', 'stages', 'joint_columns', *AUDIT},
+    # Attacks the mechanism on tables of its own.
+    'attacker': AUDIT,
+    'audit_steps': {'audit', 'audit_command'},
+    'audit': {'audit_command'},
+    'audit_canaries': {'audit_command'},
+    'audit_command': {'cli'},
     # Maps rows, one at a time.
     'encoding': {'hooks', 'transformers'},
-    'frames': {'encoding', 'hooks', 'synthesizer'},
-    'hooks': {'synthesizer'},
-    'validation': {'hooks', 'saved_report', 'synthesizer'},
+    'frames': {'encoding', 'hooks', 'synthesizer', 'record_maps', 'joint_columns', 'orders'},
+    'orders': {'record_maps', 'constraints', 'constraint_checks'},
+    'record_maps': {'joint_columns', 'constraints', 'conditional_sampling', *CONSTRAINED},
+    'joint_columns': {'constraints', 'constraint_checks'},
+    'constraints': CONSTRAINED,
+    'constraint_checks': {'constrained'},
+    'constrained': {'synthesizer'},
+    'hooks': {'constrained', 'synthesizer'},
+    'validation': {'hooks', 'constrained', 'constraints', 'saved_report', 'synthesizer'},
     # Reads real rows for a report that is not private, and says so.
     'evaluation': {'page'},
     'page': {'cli', 'saved_report'},
@@ -73,6 +88,8 @@ AFTER = (
     'denoising',
     'hubs',
     'coupling',
+    'drawing',
+    'posterior',
     'shrinkage',
     'pooling',
     'divergence',
@@ -279,7 +296,8 @@ def test_every_module_has_its_side():
             'template_command',
         ),
         *('synthesizer', 'transformers', 'schema', 'noise', 'slices', 'grid', 'domain'),
-        *('dtypes', 'datetimes', 'embedding', 'directions'),
+        *('dtypes', 'datetimes', 'embedding', 'directions', 'audit_statistics'),
+        *('conditions', 'conditional_sampling'),
     }
     assert set(sources()) - set(MAY_IMPORT) - set(AFTER) <= neither
 

@@ -8,22 +8,22 @@ False-alarm rates, on a correct mechanism, of all tests here together: below 1e-
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import beta, chi2, chisquare
 
-from sdv_slicedp import curator, embedding, noise
+from sdv_slicedp import audit_steps, curator, embedding, noise
 from sdv_slicedp.accounting import REPLACE_ONE, delta_spent
-from sdv_slicedp.curator import Curator
+from sdv_slicedp.audit_statistics import lower
+from sdv_slicedp.audit_steps import ProjectedRow, far_apart, projected
 from sdv_slicedp.directions import DIRECTION_UNIT
 from sdv_slicedp.domain import CategoricalDomain, ColumnDomain, NumericalDomain
-from sdv_slicedp.ledger import Ledger, ProjectionEntry
+from sdv_slicedp.ledger import ProjectionEntry
 from sdv_slicedp.noise import admissible_sigma
 from sdv_slicedp.projection import Projection
-from sdv_slicedp.projection_privacy import PITCH_UNIT, calibrate_projection
+from sdv_slicedp.projection_privacy import calibrate_projection
 
 EPSILON, DELTA = 5.0, 1e-6
 RUNS = 1000
@@ -43,64 +43,10 @@ NUMBERS: Domains = tuple(
 )
 
 
-def far_apart(domains: Domains) -> Pair:
-    """Two tables of one row each, the encoded records as far from each other as can be."""
-    rows: tuple[dict[str, list[Any]], dict[str, list[Any]]] = ({}, {})
-    for domain in domains:
-        numeric = isinstance(domain, NumericalDomain)
-        ends = (-math.inf, math.inf) if numeric else ('a', 'b')
-        for row, value in zip(rows, ends, strict=True):
-            row[domain.name] = [value]
-    return pd.DataFrame(rows[0]), pd.DataFrame(rows[1])
-
-
 def entry_for(
     domains: Domains, kind: str, slices: int | None, epsilon: float = EPSILON
 ) -> ProjectionEntry:
-    laid_out = embedding.blocks(domains)
-    d, change = embedding.dimension(laid_out), embedding.sensitivity(laid_out)
-    return calibrate_projection(kind, d, slices or d, change, epsilon, DELTA)
-
-
-class World:
-    """A row, what its projections would be without noise, and as many releases as one likes."""
-
-    def __init__(self, row: pd.DataFrame, domains: Domains, copies: int = 1) -> None:
-        self.laid_out = embedding.blocks(domains)
-        self.curator = Curator(pd.concat([row] * copies, ignore_index=True), Ledger())
-        positions = [self.curator._positions(domain)[:1] for domain in domains]
-        axes = np.eye(embedding.dimension(self.laid_out), dtype=np.int64)
-        self.encoded = embedding.project(self.laid_out, positions, axes)[0]
-
-    def release(self, entry: ProjectionEntry) -> Projection:
-        return self.curator.project(self.laid_out, entry)
-
-    def exact(self, projection: Projection) -> np.ndarray:
-        return self.encoded @ projection.directions * PITCH_UNIT
-
-
-def log_ratios(
-    world: int, rows: Pair, domains: Domains, entry: ProjectionEntry, runs: int
-) -> np.ndarray:
-    """Log-likelihood ratio of the second row to the first, in many releases of one of them.
-
-    Full bases see every move alike, so one release of many rows is as good as many releases.
-    """
-    bases = entry.directions == 'orthonormal' and entry.slices % entry.dimension == 0
-    copies = runs if bases else 1
-    worlds = [World(row, domains, copies) for row in rows]
-    found = []
-    for _ in range(runs // copies):
-        projection = worlds[world].release(entry)
-        values = projection.values * projection.pitch
-        first, second = (each.exact(projection) for each in worlds)
-        found.append((values - (first + second) / 2) @ (second - first) / entry.sigma**2)
-    return np.concatenate(found)
-
-
-def lower(hits: int, runs: int, alpha: float) -> float:
-    """Clopper-Pearson lower bound of a probability."""
-    return 0.0 if hits == 0 else float(beta.ppf(alpha, hits, runs - hits + 1))
+    return audit_steps.entry_for(domains, kind, slices, epsilon, DELTA)
 
 
 def excess(domains: Domains, entry: ProjectionEntry, rows: Pair | None = None) -> float:
@@ -109,7 +55,7 @@ def excess(domains: Domains, entry: ProjectionEntry, rows: Pair | None = None) -
     Positive with a probability below ``ALPHA`` if the ledger's claim is true.
     """
     rows = rows or far_apart(domains)
-    first, second = (log_ratios(world, rows, domains, entry, RUNS) for world in (0, 1))
+    second, first = projected(rows, domains, entry, RUNS).scores
     share = ALPHA / (4 * len(LEVELS))
     found = []
     for epsilon in LEVELS:
@@ -140,7 +86,7 @@ def test_no_release_shows_more_than_the_ledger_says(domains, kind, slices):
 def test_the_attack_is_a_good_one():
     """It shows nearly all that the mechanism shows: the claim is not just very far off."""
     entry = entry_for(MIXED, 'orthonormal', None)
-    first, second = (log_ratios(w, far_apart(MIXED), MIXED, entry, RUNS) for w in (0, 1))
+    second, first = projected(far_apart(MIXED), MIXED, entry, RUNS).scores
     guessed = np.mean(second > 0) - np.mean(first > 0)
     claim = delta_spent((entry,), 0.0, REPLACE_ONE)
     assert claim > 0.3
@@ -218,7 +164,7 @@ class TestTheTestsThemselves:
 
 def variance_level(domains: Domains, entry: ProjectionEntry, copies: int = 3000) -> float:
     """Level at which some slice's noise has not the scale of the ledger, Bonferroni included."""
-    world = World(far_apart(domains)[0], domains, copies)
+    world = ProjectedRow(far_apart(domains)[0], domains, copies)
     projection = world.release(entry)
     residuals = projection.values * projection.pitch - world.exact(projection)
     totals = ((residuals / entry.sigma) ** 2).sum(axis=0)
@@ -228,7 +174,7 @@ def variance_level(domains: Domains, entry: ProjectionEntry, copies: int = 3000)
 
 def correlation(domains: Domains, entry: ProjectionEntry, copies: int) -> float:
     """Largest correlation between slices, or between a row and the next, in standard errors."""
-    world = World(far_apart(domains)[0], domains, copies)
+    world = ProjectedRow(far_apart(domains)[0], domains, copies)
     values = world.release(entry).values.astype(np.float64)
     values -= values.mean(axis=0)
     between = np.corrcoef(values, rowvar=False)[np.triu_indices(values.shape[1], 1)]
@@ -260,10 +206,10 @@ class TestOrder:
 
     def places(self, place: int, runs: int = 600) -> np.ndarray:
         """Where the release shows a row that stands out, counted over many releases."""
-        low, high = (World(row, NUMBERS) for row in far_apart(NUMBERS))
+        low, high = (ProjectedRow(row, NUMBERS) for row in far_apart(NUMBERS))
         rows = [far_apart(NUMBERS)[0]] * self.n_rows
         rows[place] = far_apart(NUMBERS)[1]
-        world = World(pd.concat(rows, ignore_index=True), NUMBERS)
+        world = ProjectedRow(pd.concat(rows, ignore_index=True), NUMBERS)
         entry = entry_for(NUMBERS, 'orthonormal', None, 50.0)
         found = []
         for _ in range(runs):
@@ -315,7 +261,7 @@ class TestFloats:
         low, high = far_apart(MIXED)
         entry = entry_for(MIXED, 'orthonormal', None)
         for row in (low, high):
-            values = World(row, MIXED, 3000).release(entry).values
+            values = ProjectedRow(row, MIXED, 3000).release(entry).values
             assert values.dtype.kind == 'i'
             for modulus in (2, 64):
                 counts = np.bincount(values.ravel() % modulus, minlength=modulus)
@@ -330,7 +276,7 @@ class TestFloats:
         assert np.all(np.diff(high * 2**64 + low) > 0)
 
     def test_floats_of_a_release_are_functions_of_its_integers(self):
-        projection = World(far_apart(MIXED)[0], MIXED).release(entry_for(MIXED, 'sphere', 4))
+        projection = ProjectedRow(far_apart(MIXED)[0], MIXED).release(entry_for(MIXED, 'sphere', 4))
         twin = Projection(
             projection.kind,
             projection.directions,
@@ -355,7 +301,7 @@ class TestDirections:
             random.seed(0)
             np.random.seed(0)  # noqa: NPY002
             torch.manual_seed(0)
-            drawn.append(World(far_apart(MIXED)[0], MIXED).release(entry))
+            drawn.append(ProjectedRow(far_apart(MIXED)[0], MIXED).release(entry))
         assert not np.array_equal(drawn[0].directions, drawn[1].directions)
         assert not np.array_equal(drawn[0].values, drawn[1].values)
 
@@ -365,6 +311,6 @@ class TestDirections:
 
         entry = entry_for(MIXED, 'orthonormal', 2)
         law = beta(0.5, (entry.dimension - 1) / 2).cdf
-        for world in (World(row, MIXED) for row in far_apart(MIXED)):
+        for world in (ProjectedRow(row, MIXED) for row in far_apart(MIXED)):
             entries = [world.release(entry).matrix[0, 1] for _ in range(800)]
             assert kstest(np.square(entries), law).pvalue > 1e-6

@@ -101,7 +101,7 @@ class RecordingCurator(Curator):
 
 
 RUNS: list[RecordingCurator] = []
-QUESTIONS = ('counts', 'resolutions', 'categories', 'encode', 'distances', 'tables')
+QUESTIONS = ('row_count', 'counts', 'resolutions', 'categories', 'encode', 'distances', 'tables')
 
 
 def _recorded(name: str) -> Callable[..., Any]:
@@ -370,6 +370,10 @@ class ReadingTable:
     def __getitem__(self, name: str) -> pd.Series:
         self.read_at.append(len(self._ledger.entries))
         return self._table[name]
+
+    def __len__(self) -> int:
+        self.read_at.append(len(self._ledger.entries))
+        return len(self._table)
 
 
 @pytest.mark.parametrize('declared', [True, False])
