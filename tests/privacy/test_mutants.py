@@ -144,10 +144,12 @@ def an_unclipped_record(patch: pytest.MonkeyPatch) -> None:
 def a_number_of_slices_from_the_data(patch: pytest.MonkeyPatch) -> None:
     real = stages.measure_columns
 
-    def measure_columns(asked: Curator, columns: list[Any], budget: float) -> list[Any]:
+    def measure_columns(
+        asked: Curator, columns: list[Any], budget: float, **options: Any
+    ) -> list[Any]:
         if asked._table.isna().any(axis=None):
-            real(asked, list(columns), budget / 2)
-        return real(asked, columns, budget / 2)
+            real(asked, list(columns), budget / 2, **options)
+        return real(asked, columns, budget / 2, **options)
 
     patch.setattr(stages, 'measure_columns', measure_columns)
 
