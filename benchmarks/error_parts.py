@@ -21,10 +21,8 @@ from sdv_slicedp.domain import (
     MISSING,
     UNCOUNTED,
     CategoricalDomain,
-    ColumnDomain,
-    category_codes,
     from_units,
-    grid_positions,
+    positions_of,
 )
 from sdv_slicedp.generator import MixtureModel
 from sdv_slicedp.grid import Cells
@@ -126,14 +124,8 @@ def _processed(metadata: Metadata, table: pd.DataFrame) -> pd.DataFrame:
     return SlicedDPSynthesizer(metadata).preprocess({name: table})[name]
 
 
-def _positions(values: pd.Series, domain: ColumnDomain) -> Integers:
-    if isinstance(domain, CategoricalDomain):
-        return category_codes(values, domain)
-    return grid_positions(values, domain)
-
-
 def _fine_cells(column: ColumnRelease, frame: pd.DataFrame) -> Integers:
-    positions = _positions(frame[column.domain.name], column.domain)
+    positions = positions_of(frame[column.domain.name], column.domain)
     return Cells(column.fine_lower, column.fine_upper).locate(positions)
 
 
@@ -192,7 +184,7 @@ def _moved(release: Release, rows: pd.DataFrame) -> pd.DataFrame:
     """Real rows, each value as near as the released domain can write it."""
     frame = {}
     for domain in (column.domain for column in release.columns):
-        positions = _positions(rows[domain.name], domain)
+        positions = positions_of(rows[domain.name], domain)
         if isinstance(domain, CategoricalDomain):
             choices = np.full(domain.n_cells + 1, None, dtype=object)
             choices[: len(domain.categories or ())] = domain.categories

@@ -24,7 +24,7 @@ from quality import Task, add_task_options, scores_of, task_of
 from sdv_slicedp import SlicedDPSynthesizer, embedding, fitting, models, options, sliced_training
 from sdv_slicedp.directions import draw_directions
 from sdv_slicedp.divergence import PairDivergence
-from sdv_slicedp.domain import CategoricalDomain, category_codes, grid_positions
+from sdv_slicedp.domain import positions_of
 from sdv_slicedp.f_divergence import f_divergence
 from sdv_slicedp.ledger import ProjectionEntry
 from sdv_slicedp.networks import Components
@@ -69,12 +69,7 @@ def noiseless_release(task: Task, sigma: float) -> tuple[SlicedDPSynthesizer, Re
     synthesizer = SlicedDPSynthesizer(task.metadata, public_domain=True, mechanism='projection')
     domains = synthesizer._domains()
     processed = synthesizer.preprocess({task.table_name: task.train})[task.table_name]
-    positions = [
-        category_codes(processed[domain.name], domain)
-        if isinstance(domain, CategoricalDomain)
-        else grid_positions(processed[domain.name], domain)
-        for domain in domains
-    ]
+    positions = [positions_of(processed[domain.name], domain) for domain in domains]
     laid_out = embedding.blocks(domains)
     d = embedding.dimension(laid_out)
     directions = draw_directions('orthonormal', d, d)

@@ -18,12 +18,10 @@ from scipy.stats import norm
 from sdv_slicedp import discovery
 from sdv_slicedp.curator import Curator
 from sdv_slicedp.domain import (
-    CategoricalDomain,
     Category,
     ColumnDomain,
     NumericalDomain,
-    category_codes,
-    grid_positions,
+    positions_of,
 )
 from sdv_slicedp.grid import Cells, Integers
 from sdv_slicedp.ledger import Ledger, LedgerEntry
@@ -57,11 +55,7 @@ class Attacker:
     def positions(self, domain: ColumnDomain) -> Integers:
         """Grid positions or codes of all rows, the record last."""
         if domain not in self._located:
-            values = self.everyone[domain.name]
-            if isinstance(domain, CategoricalDomain):
-                self._located[domain] = category_codes(values, domain)
-            else:
-                self._located[domain] = grid_positions(values, domain)
+            self._located[domain] = positions_of(self.everyone[domain.name], domain)
         return self._located[domain]
 
     def evidence(self, cells: Sequence[Integers], counts: Integers, sigma: float) -> float:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 from sdv.single_table.base import FIXED_RNG_SEED
 
-from sdv_slicedp.conditions import Asked, asked, positions_of
-from sdv_slicedp.domain import ColumnDomain
+from sdv_slicedp.conditions import Asked, asked
+from sdv_slicedp.domain import ColumnDomain, positions_of
 from sdv_slicedp.record_maps import RecordMaps
 
 _MOST_DRAWN = 100_000

@@ -84,13 +84,6 @@ def asked(
     return found
 
 
-def positions_of(values: pd.Series, domain: ColumnDomain) -> Integers:
-    """Category codes or grid positions of values in the processed space."""
-    if isinstance(domain, CategoricalDomain):
-        return category_codes(values, domain)
-    return grid_positions(values, domain)
-
-
 def _check_name(
     name: str, names: list[str], columns: Mapping[str, Any], domains: Mapping[str, Any]
 ) -> None:

@@ -18,12 +18,10 @@ import pandas as pd
 from sdv_slicedp import discovery, embedding
 from sdv_slicedp.directions import draw_directions
 from sdv_slicedp.domain import (
-    CategoricalDomain,
     Category,
     ColumnDomain,
     NumericalDomain,
-    category_codes,
-    grid_positions,
+    positions_of,
 )
 from sdv_slicedp.grid import Cells, Integers
 from sdv_slicedp.ledger import Ledger, LedgerEntry, ProjectionEntry
@@ -186,11 +184,7 @@ class Curator:
     def _positions(self, domain: ColumnDomain) -> Integers:
         known, positions = self._located.get(domain.name, (None, np.zeros(0, dtype=np.int64)))
         if known != domain:
-            values = self._table[domain.name]
-            if isinstance(domain, CategoricalDomain):
-                positions = category_codes(values, domain)
-            else:
-                positions = grid_positions(values, domain)
+            positions = positions_of(self._table[domain.name], domain)
             self._located[domain.name] = (domain, positions)
         return positions
 

@@ -120,6 +120,21 @@ def grid_positions(values: pd.Series, domain: NumericalDomain) -> npt.NDArray[np
     return positions
 
 
+def positions_of(values: pd.Series, domain: ColumnDomain) -> npt.NDArray[np.int64]:
+    """Where the values of a column lie in its complete domain.
+
+    Args:
+        values: Values in the processed space.
+        domain: A complete domain.
+
+    Returns:
+        :func:`category_codes` or :func:`grid_positions`, shape ``(n,)``.
+    """
+    if isinstance(domain, CategoricalDomain):
+        return category_codes(values, domain)
+    return grid_positions(values, domain)
+
+
 def category_codes(values: pd.Series, domain: CategoricalDomain) -> npt.NDArray[np.int64]:
     """Code of each value of a discrete column.
 

@@ -15,8 +15,7 @@ from sdv_slicedp.domain import (
     UNCOUNTED,
     CategoricalDomain,
     NumericalDomain,
-    category_codes,
-    grid_positions,
+    positions_of,
 )
 from sdv_slicedp.embedding import REACH, UNIT
 
@@ -61,13 +60,7 @@ def tables(draw):
     always = CategoricalDomain('always', 'categorical', ('a',), False)
     pairs.append((always, pd.Series(['a', 'a'], dtype=object)))
     laid_out = embedding.blocks([domain for domain, _ in pairs])
-    return laid_out, [positions(domain, values) for domain, values in pairs]
-
-
-def positions(domain, values: pd.Series) -> np.ndarray:
-    if isinstance(domain, CategoricalDomain):
-        return category_codes(values, domain)
-    return grid_positions(values, domain)
+    return laid_out, [positions_of(values, domain) for domain, values in pairs]
 
 
 def encoded(laid_out, located) -> np.ndarray:
@@ -102,7 +95,7 @@ def test_any_two_records_have_short_blocks_that_are_close(column):
         assert block.squared_change == 0
         return
 
-    first, second = encoded(laid_out, [positions(domain, values)])
+    first, second = encoded(laid_out, [positions_of(values, domain)])
 
     assert len(first) == block.width == block.stop
     assert max(first @ first, second @ second) <= UNIT**2

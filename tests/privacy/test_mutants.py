@@ -33,6 +33,7 @@ from checks import (
 from memory import remembered_accounting
 
 from sdv_slicedp import curator, discovery, embedding, mechanism, noise, stages
+from sdv_slicedp import domain as domain_module
 from sdv_slicedp.curator import Curator
 from sdv_slicedp.domain import NumericalDomain, to_units
 
@@ -137,7 +138,7 @@ def an_unclipped_record(patch: pytest.MonkeyPatch) -> None:
         share = (at - domain.lower) / (domain.upper - domain.lower)
         return np.rint((2 * share - 1) * embedding.REACH).astype(np.int64)
 
-    patch.setattr(curator, 'grid_positions', positions)
+    patch.setattr(domain_module, 'grid_positions', positions)
     patch.setattr(embedding, 'coordinates', coordinates)
 
 

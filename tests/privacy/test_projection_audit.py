@@ -15,6 +15,7 @@ import pytest
 from scipy.stats import beta, chi2, chisquare
 
 from sdv_slicedp import audit_steps, curator, embedding, noise
+from sdv_slicedp import domain as domain_module
 from sdv_slicedp.accounting import REPLACE_ONE, delta_spent
 from sdv_slicedp.audit_statistics import lower
 from sdv_slicedp.audit_steps import ProjectedRow, far_apart, projected
@@ -148,7 +149,7 @@ class TestTheTestsThemselves:
         tables = pd.DataFrame(rows), pd.DataFrame({**rows, 'x3': [3000.0]})
         entry = entry_for(NUMBERS, 'orthonormal', None)
         assert excess(NUMBERS, entry, tables) <= 0
-        monkeypatch.setattr(curator, 'grid_positions', positions)
+        monkeypatch.setattr(domain_module, 'grid_positions', positions)
         monkeypatch.setattr(embedding, 'coordinates', coordinates)
         assert excess(NUMBERS, entry, tables) > 0
 
