@@ -20,6 +20,7 @@ from memory import remembered_accounting
 from test_sensitivity import COPIES, DOMAINS, joined, rows, table_of
 
 from sdv_slicedp import curator as curator_module
+from sdv_slicedp import domain as domain_module
 from sdv_slicedp import embedding, mechanism
 from sdv_slicedp.accounting import Ledger, LedgerEntry
 from sdv_slicedp.curator import Curator
@@ -263,7 +264,7 @@ class TestTheTestsThemselves:
             share = (at - domain.lower) / (domain.upper - domain.lower)
             return np.rint((2 * share - 1) * embedding.REACH).astype(np.int64)
 
-        monkeypatch.setattr(curator_module, 'grid_positions', positions)
+        monkeypatch.setattr(domain_module, 'grid_positions', positions)
         monkeypatch.setattr(embedding, 'coordinates', coordinates)
         moved, allowed = worst_case('orthonormal', 7)
         assert moved > allowed
