@@ -65,7 +65,7 @@ def markdown(groups: Sequence[Group]) -> str:
             parts += [f'{title.capitalize()}:', markdown_table(members, PRIVACY)]
     parts += ['## Cells without scores', *_list(failures(groups) or ['none'])]
     parts += ['## Methods', *_methods(groups)]
-    return '\n\n'.join(parts) + '\n'
+    return '\n\n'.join(part.strip() for part in parts) + '\n'
 
 
 def _by_epsilon(groups: Sequence[Group], dataset: str) -> list[tuple[str, list[Group]]]:
@@ -153,10 +153,16 @@ def _html(text: str, plots: str) -> str:
 def _html_table(lines: Sequence[str]) -> str:
     rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in lines]
     head = ''.join(f'<th>{_inline(cell)}</th>' for cell in rows[0])
-    body = ''.join(
-        f'<tr>{"".join(f"<td>{_inline(cell)}</td>" for cell in row)}</tr>' for row in rows[2:]
-    )
+    body = ''.join(f'<tr>{"".join(map(_html_cell, range(len(row)), row))}</tr>' for row in rows[2:])
     return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def _html_cell(column: int, text: str) -> str:
+    """A cell; the range goes below the median, which keeps the table on the page."""
+    shown = _inline(text)
+    if column > 0:
+        shown = shown.replace(' (', '<small>').replace(')', '</small>')
+    return f'<td>{shown}</td>'
 
 
 def _inline(text: str) -> str:
@@ -173,7 +179,8 @@ def _inline(text: str) -> str:
 _STYLE = (
     'body{font:15px/1.5 system-ui,sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem}'
     'table{border-collapse:collapse;font-variant-numeric:tabular-nums}'
-    'th,td{padding:.25rem .6rem;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}'
+    'th,td{padding:.25rem .6rem;border-bottom:1px solid #ddd;text-align:right}'
+    'td{white-space:nowrap;vertical-align:top}small{display:block;color:#666;font-weight:normal}'
     'th:first-child,td:first-child{text-align:left}.wide{overflow-x:auto}'
     'code{overflow-wrap:anywhere}'
 )

@@ -1,10 +1,6 @@
 import copy
 
-import pytest
-
-from comparisons import report, tables
-
-pytest.importorskip('plotly')
+from comparisons import figures, report, tables
 
 
 def record(method, epsilon, seed, auc, private=True, **more):
@@ -70,6 +66,29 @@ def test_the_page_is_escaped_and_loads_nothing():
     assert '<b>' not in body
     assert 'src="http' not in page
     assert body.count('plotly-graph-div') >= 8
+
+
+def test_the_page_has_no_markdown_left_and_ranges_below_medians():
+    page = report.page(tables.groups_of(RECORDS))
+    body = page[page.index('</head>') :]
+    assert '<h2>d</h2>' in body
+    assert '##' not in body
+    assert '<td>0.800<small>0.700 to 0.900</small></td>' in body
+
+
+def test_a_method_has_one_colour_in_all_figures():
+    records = [
+        {**record(m, 1.0, 0, 0.6), 'cell': {**record(m, 1.0, 0, 0)['cell'], 'dataset': d}}
+        for d, methods in (('d', ('aim', 'mst')), ('e', ('mst', 'dpmerf', 'aim')))
+        for m in methods
+    ]
+    colours = {}
+    for figure in figures.all_of(tables.groups_of(records)):
+        for line in figure.data:
+            if line.type == 'scatter':
+                colours.setdefault(line.name, set()).add(line.line.color or line.marker.color)
+    assert all(len(found) == 1 for found in colours.values())
+    assert len(set.union(*colours.values())) == len(colours) == 3
 
 
 def test_groups_with_different_rows_are_apart():
