@@ -9,7 +9,18 @@ from pathlib import Path
 
 from comparisons import figures
 from comparisons.cells import Record, read_records
-from comparisons.tables import COSTS, MEASURES, PRIVACY, Group, failures, groups_of, markdown_table
+from comparisons.tables import (
+    COSTS,
+    MEASURES,
+    PRIVACY,
+    Group,
+    failures,
+    groups_of,
+    markdown_table,
+    summary,
+)
+
+SUMMARY_EPSILON = 1.0
 
 HOW_TO_READ = """\
 Medians over fits, with the range where there are several; the best private median of a column is
@@ -54,6 +65,7 @@ def write_report(results: Sequence[Path], folder: Path) -> list[Path]:
 def markdown(groups: Sequence[Group]) -> str:
     """The report as Markdown."""
     parts = ['# Comparison at matched budgets', HOW_TO_READ]
+    parts += [f'## Summary, epsilon {SUMMARY_EPSILON:g}', summary(groups, SUMMARY_EPSILON)]
     for dataset in dict.fromkeys(group.dataset for group in groups):
         parts.append(f'## {dataset}')
         sections = _by_epsilon([group for group in groups if group.dataset == dataset], dataset)

@@ -42,6 +42,19 @@ def test_medians_ranges_and_winners():
     assert 'R2 |' not in text
 
 
+def test_the_summary_has_all_methods_in_order_and_the_best_of_equal_rows():
+    fewer = record('ours', 1.0, 0, 0.6)
+    fewer = {**fewer, 'cell': {**fewer['cell'], 'rows': 5}, 'train_rows': 5}
+    other = record('theirs', 3.0, 0, 0.99)
+    lines = tables.summary(tables.groups_of([*RECORDS, fewer, other]), 1.0).splitlines()
+    assert lines[2:] == [
+        '| d | Theirs | 10 | 1 | **0.850** | **0.150** | **0.850** | 2 |',
+        '| d | Ours | 10 | 3 | 0.800 | 0.200 | 0.800 | 2 |',
+        '| d | Real (not private) | 10 | 1 | 0.950 | 0.050 | 0.950 | 2 |',
+        '| d | Ours | 5 | 1 | **0.600** | **0.400** | **0.600** | 2 |',
+    ]
+
+
 def test_versions_of_an_environment_are_apart_from_ours():
     own = {'environment_versions': {'numpy': '1.26', 'dpmm': '0.1.9'}}
     records = [record('aim', 1.0, 0, 0.5, **own), record('ours', 1.0, 0, 0.6)]
