@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -46,3 +47,21 @@ def draw_cells(
     drawn = np.searchsorted(ladder, component + stratified_uniforms(component, rng), side='right')
     cells: Integers = np.clip(drawn - component * n_cells, 0, n_cells - 1)
     return cells
+
+
+def draw_rows(
+    tables: Sequence[npt.NDArray[np.floating[Any]]], num_rows: int, rng: np.random.Generator
+) -> list[npt.NDArray[np.int32]]:
+    """Cells of the rows of a mixture, components used equally often and in order.
+
+    Args:
+        tables: Laws of each column, shape ``(N, cells)``.
+        num_rows: Number of rows n.
+        rng: Source of randomness.
+
+    Returns:
+        One array of shape ``(n,)`` per column.
+    """
+    n_components = len(tables[0])
+    component = np.sort(rng.permutation(n_components)[np.arange(num_rows) % n_components])
+    return [draw_cells(table, component, rng).astype(np.int32) for table in tables]

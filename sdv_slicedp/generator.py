@@ -16,14 +16,18 @@ import pandas as pd
 
 from sdv_slicedp import posterior
 from sdv_slicedp.domain import MISSING, CategoricalDomain, ColumnDomain, from_units
-from sdv_slicedp.drawing import draw_cells
+from sdv_slicedp.drawing import draw_cells, draw_rows
 
 if TYPE_CHECKING:
     from sdv_slicedp.coupling import Coupling
+    from sdv_slicedp.heads import Head
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Bins = npt.NDArray[np.integer[Any]]
+
+TRIES, COPIES = 64, 16
+"""Rounds, and draws of a row in each, to meet a condition on a hub."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,11 @@ def _inside(cells: Integers, bins: Bins, cell_bins: Integers) -> Integers:
 
 
 class MixtureModel:
-    """A trained mixture of products; plain arrays, so it pickles without devices or libraries."""
+    """A trained mixture of products; plain arrays, so it pickles without devices or libraries.
+
+    Attributes:
+        heads: Laws of discrete hub columns given all others; they replace the mixture's.
+    """
 
     def __init__(
         self,
@@ -138,6 +146,7 @@ class MixtureModel:
             coupling: How numbers lie in their pair cells together.
         """
         self.coupling = coupling
+        self.heads: tuple[Head, ...] = ()
         self.components = components
         self.decoders = decoders
         self.loss_values = loss_values
@@ -154,12 +163,10 @@ class MixtureModel:
         stratified uniforms: every row has the model's law, and the rows together have less
         sampling error than independent ones.
         """
-        n_components = len(self.components[0])
-        component = np.sort(self._rng.permutation(n_components)[np.arange(num_rows) % n_components])
         order = self._rng.permutation(num_rows)
-        bins = [
-            draw_cells(table, component, self._rng).astype(np.int32) for table in self.components
-        ]
+        bins: list[Bins] = [*draw_rows(self.components, num_rows, self._rng)]
+        for head in self.heads:
+            bins[head.column] = head.draw(bins, self._rng, spread=True)
         places = coupled_places(bins, self.coupling, self._rng)
         return decoded(bins, self.decoders, places, order, self._rng)
 
@@ -172,14 +179,63 @@ class MixtureModel:
                 ``(num_rows,)``, by the number of the column.
         """
         where = {i: self.decoders[i].cells(positions) for i, positions in given.items()}
+        bins, places = self._drawn_given(num_rows, where)
+        asked = {head.column: where[head.column][0] for head in self.heads if head.column in where}
+        if asked:
+            bins, places = self._until_met(bins, places, where, asked)
+        order = np.arange(num_rows)
+        return decoded(bins, self.decoders, places, order, self._rng, given)
+
+    def _drawn_given(
+        self, num_rows: int, where: Mapping[int, posterior.Where], redrawn: Sequence[int] = ()
+    ) -> tuple[list[Bins], dict[int, Floats]]:
+        """Pair cells, and places of coupled columns, given the cells and places of some columns.
+
+        Hubs are drawn by their heads unless they are given; those ``redrawn`` in any case.
+        """
+        known = {i: place for i, place in where.items() if i not in redrawn}
         tables = dict(enumerate(self.components))
-        chosen = posterior.choose(num_rows, tables, where, self.coupling, self._rng)
+        chosen = posterior.choose(num_rows, tables, known, self.coupling, self._rng)
         bins = [
             chosen.bins[i] if i in chosen.bins else draw_cells(table, chosen.component, self._rng)
             for i, table in tables.items()
         ]
-        order = np.arange(num_rows)
-        return decoded(bins, self.decoders, chosen.places, order, self._rng, given)
+        for head in self.heads:
+            if head.column not in known:
+                bins[head.column] = head.draw(bins, self._rng, spread=False)
+        return bins, chosen.places
+
+    def _until_met(
+        self,
+        bins: list[Bins],
+        places: dict[int, Floats],
+        where: Mapping[int, posterior.Where],
+        asked: Mapping[int, Integers],
+    ) -> tuple[list[Bins], dict[int, Floats]]:
+        """Rows drawn without the hubs that are asked for, until their heads draw these cells.
+
+        Args:
+            bins: Pair cells by the mixture alone, which stay where no try succeeds.
+            places: Places inside them.
+            where: All conditions.
+            asked: Pair cells of the hubs.
+        """
+        left = np.arange(len(bins[0]))
+        for _ in range(TRIES):
+            rows = np.repeat(left, COPIES)
+            some = {i: (c[rows], a[rows], b[rows]) for i, (c, a, b) in where.items()}
+            made, inside = self._drawn_given(len(rows), some, redrawn=list(asked))
+            met = np.all([made[i] == wanted[rows] for i, wanted in asked.items()], axis=0)
+            found, first = np.unique(rows[met], return_index=True)
+            first = np.flatnonzero(met)[first]
+            for i, cells in enumerate(made):
+                bins[i][found] = cells[first]
+            for i, places_made in inside.items():
+                places[i][found] = places_made[first]
+            left = np.setdiff1d(left, found)
+            if not len(left):
+                break
+        return bins, places
 
 
 def coupled_places(

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from sdv_slicedp import coupling, fitting, models, slices
+from sdv_slicedp import coupling, fitting, heads, models, slices
 from sdv_slicedp.cells import CellMap, cell_map
 from sdv_slicedp.coupling import Coupling
 from sdv_slicedp.denoising import Target, denoise
@@ -209,7 +209,9 @@ class _Run:
             logits = network.logits.detach().T
         laws = divergence.softmax(logits).cpu().numpy()
         components = [part.T for part in np.split(laws, divergence.offsets[1:-1])]
-        return models.mixture_model(columns, target, components, losses, self._coupling())
+        model = models.mixture_model(columns, target, components, losses, self._coupling())
+        model.heads = heads.fitted(model.components, columns, target, self.seed)
+        return model
 
     def network(self, generator: str | nn.Module, start: Model | None) -> Model:
         """Train a network: on pairs, then on the slices of a projection."""

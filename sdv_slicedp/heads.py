@@ -1,0 +1,184 @@
+"""Hub columns given all the others: a smooth law in place of what a mixture makes of it.
+
+A mixture with the right pairs is jagged in between: few components stand behind a record, and what
+they say of a hub together is far from the law of a hub given all other columns. So a hub's cell is
+drawn anew, from the smoothest law with the same pairs: a logistic regression on the mixture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+from scipy.sparse import csr_array
+from scipy.special import logsumexp, softmax
+
+from sdv_slicedp.denoising import Target
+from sdv_slicedp.domain import CategoricalDomain
+from sdv_slicedp.drawing import draw_rows, stratified_uniforms
+from sdv_slicedp.release import ColumnRelease
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Bins = npt.NDArray[np.integer[Any]]
+Tables = npt.NDArray[np.float32]
+
+ROWS = 20_000
+"""Rows of the mixture that a head is fitted to."""
+STEPS = 40
+"""Steps of L-BFGS."""
+STRATUM = 50
+"""Rows of about the same law that draw with stratified uniform numbers."""
+SMALLEST = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """Law of a hub given the pair cells of all other columns, Eq. (43).
+
+    Attributes:
+        column: Position of the hub.
+        intercept: One number for each cell of the hub.
+        weights: One array of shape ``(cells, hub cells)`` per column; zero for the hub.
+    """
+
+    column: int
+    intercept: Floats
+    weights: tuple[Floats, ...]
+
+    def shares(self, bins: Sequence[Bins]) -> Floats:
+        """Probability of each cell of the hub, shape ``(n, hub cells)``.
+
+        Args:
+            bins: Pair cells of all columns, shape ``(n,)`` each.
+        """
+        scores = np.tile(self.intercept, (len(bins[0]), 1))
+        for i, (weight, cells) in enumerate(zip(self.weights, bins, strict=True)):
+            if i != self.column:
+                scores += weight[cells]
+        return np.asarray(softmax(scores, axis=1))
+
+    def draw(self, bins: Sequence[Bins], rng: np.random.Generator, *, spread: bool) -> Bins:
+        """A new cell of the hub for each row, shape ``(n,)``.
+
+        Args:
+            bins: Pair cells of all columns, shape ``(n,)`` each.
+            rng: Source of randomness.
+            spread: Stratify the uniform numbers, Eq. (14); rows are then not independent.
+        """
+        shares = self.shares(bins)
+        uniforms = rng.random(len(shares))
+        if spread:
+            ranks = np.empty(len(shares), dtype=np.int64)
+            ranks[np.argsort(shares[:, 0], kind='stable')] = np.arange(len(shares))
+            uniforms = stratified_uniforms(ranks // STRATUM, rng)
+        cells = (shares.cumsum(axis=1)[:, :-1] <= uniforms[:, None]).sum(axis=1)
+        return np.asarray(cells, dtype=bins[self.column].dtype)
+
+
+def fitted(
+    components: Sequence[Tables],
+    columns: Sequence[ColumnRelease],
+    target: Target,
+    seed: int | None,
+) -> tuple[Head, ...]:
+    """Heads of the discrete hubs of a trained mixture.
+
+    Args:
+        components: Laws of the mixture, shape ``(N, cells)`` for each column.
+        columns: The columns.
+        target: What the mixture was trained on.
+        seed: Seed of the rows of the mixture that heads are fitted to.
+    """
+    noise = dict(zip(target.pairs, target.noise.tolist(), strict=True))
+    made = []
+    for hub in (law.column for law in target.hubs):
+        discrete = isinstance(columns[hub].domain, CategoricalDomain)
+        if discrete and components[hub].shape[1] > 1:
+            others = [i for i in range(len(columns)) if i != hub]
+            own = {i: noise[min(hub, i), max(hub, i)] for i in others}
+            made.append(regressed(hub, components, own, seed))
+    return tuple(made)
+
+
+def regressed(
+    hub: int, components: Sequence[Tables], noise: Mapping[int, float], seed: int | None
+) -> Head:
+    """Logistic regression of a hub on all other columns, by the laws of a mixture, Eq. (44).
+
+    Args:
+        hub: Position of the hub.
+        components: Laws of the mixture, shape ``(N, cells)`` for each column.
+        noise: Noise scale of the hub's pair with each column, sigma / rows.
+        seed: Seed of the rows of the mixture.
+    """
+    bins = draw_rows(components, ROWS, np.random.default_rng(seed))
+    law = np.maximum(components[hub].mean(axis=0, dtype=np.float64), SMALLEST)
+    law /= law.sum()
+    others = [i for i in range(len(components)) if i != hub]
+    moments, ridges, scales = [], [], []
+    for i in others:
+        pair = components[i].T.astype(np.float64) @ components[hub] / len(components[hub])
+        pair = np.maximum(pair, SMALLEST)
+        seen = np.bincount(bins[i], minlength=len(pair))[:, None] / ROWS
+        curvature = np.maximum(seen * law * (1 - law), SMALLEST)
+        moments.append(seen * pair / pair.sum(1, keepdims=True))
+        ridges.append(noise[i] ** 2 / (curvature * _expected_square(pair)))
+        scales.append(1 / np.sqrt(curvature + ridges[-1]))
+    cells = _one_hot([bins[i] for i in others], [len(moment) for moment in moments])
+    stacked = (np.concatenate(parts) for parts in (moments, ridges, scales))
+    weights = _minimised(cells, np.log(law), *stacked)
+    ends = np.cumsum([len(moment) for moment in moments])[:-1]
+    parts = np.split(weights, ends)
+    parts.insert(hub, np.zeros((len(law), len(law))))
+    return Head(hub, np.log(law), tuple(parts))
+
+
+def _expected_square(pair: Floats) -> Floats:
+    """Square of the weight that a cell would have alone, at least the mean over the column."""
+    pair = pair / pair.sum()
+    independent = np.outer(pair.sum(1), pair.sum(0))
+    square = np.log(pair / independent) ** 2
+    return np.asarray(np.maximum(square, np.sum(independent * square)) + SMALLEST)
+
+
+def _one_hot(bins: Sequence[Bins], sizes: Sequence[int]) -> csr_array:
+    """Indicators of all cells of all columns, one row for each record."""
+    offsets = np.cumsum([0, *sizes])
+    cells = np.stack([b + offset for b, offset in zip(bins, offsets[:-1], strict=True)], axis=1)
+    n_rows, n_columns = cells.shape
+    ends = np.arange(n_rows + 1) * n_columns
+    return csr_array((np.ones(cells.size), cells.ravel(), ends), shape=(n_rows, offsets[-1]))
+
+
+def _minimised(
+    cells: csr_array, intercept: Floats, moments: Floats, ridge: Floats, scale: Floats
+) -> Floats:
+    """Weights at the minimum of (44), in coordinates in which its curvature is about 1.
+
+    Args:
+        cells: Indicators of the cells, shape ``(rows, T)``.
+        intercept: Shape ``(hub cells,)``.
+        moments: Shape ``(T, hub cells)``, like the next two.
+        ridge: Weights of the squares.
+        scale: Unit of each coordinate.
+    """
+    transposed = cells.T.tocsr()
+
+    def loss_and_gradient(point: Floats) -> tuple[float, Floats]:
+        weights = point.reshape(moments.shape) * scale
+        scores = cells @ weights + intercept
+        total = logsumexp(scores, axis=1)
+        shares = np.exp(scores - total[:, None])
+        loss = total.mean() - np.sum(moments * weights) + 0.5 * np.sum(ridge * weights**2)
+        slope = transposed @ shares / len(shares) - moments + ridge * weights
+        return float(loss), (slope * scale).ravel()
+
+    start = np.zeros(moments.size)
+    options = {'maxiter': STEPS}
+    found = minimize(loss_and_gradient, start, jac=True, method='L-BFGS-B', options=options)
+    return np.asarray(found.x.reshape(moments.shape) * scale)
