@@ -23,7 +23,7 @@ from unittest.mock import patch
 import numpy as np
 from quality import Task, add_task_options, scores_of, task_of
 
-from sdv_slicedp import SlicedDPSynthesizer, coupling, denoising, mechanism, training
+from sdv_slicedp import SlicedDPSynthesizer, coupling, denoising, heads, mechanism, training
 from sdv_slicedp.slices import HistogramPlan
 
 FIGURES = ('sdmetrics', 'tv1', 'tv2', 'tv3', 'auc', 'fit_cpu_s')
@@ -67,6 +67,8 @@ VARIANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     'no pull to independence': lambda: patch.object(training, 'entropy_pull', lambda release: 0.0),
     'all components from the start': lambda: patch.object(training, 'GROWN_FROM', 10**9),
     'no shrinkage of pairs': without_shrinkage,
+    'hubs by the mixture alone': lambda: patch.object(heads, 'KEPT', 1.0),
+    'hubs by their heads alone': lambda: patch.object(heads, 'KEPT', 0.0),
     'no copula in the cells': lambda: patch.object(coupling, 'COUPLED_FROM', 2.0),
 }
 

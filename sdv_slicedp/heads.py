@@ -1,8 +1,9 @@
 """Hub columns given all the others: a smooth law in place of what a mixture makes of it.
 
 A mixture with the right pairs is jagged in between: few components stand behind a record, and what
-they say of a hub together is far from the law of a hub given all other columns. So a hub's cell is
-drawn anew, from the smoothest law with the same pairs: a logistic regression on the mixture.
+they say of a hub together is far from the law of a hub given all other columns. So half of a hub's
+cells are drawn anew, from the smoothest law with the same pairs: a logistic regression on the
+mixture. The other half keeps what the mixture knows of three columns and more.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 from scipy.sparse import csr_array
 from scipy.special import logsumexp, softmax
 
@@ -29,10 +30,14 @@ Tables = npt.NDArray[np.float32]
 
 ROWS = 20_000
 """Rows of the mixture that a head is fitted to."""
-STEPS = 40
-"""Steps of L-BFGS."""
+STEPS = 100
+"""Steps of L-BFGS, at most."""
+KEPT = 0.5
+"""Share of the rows that keep the hub's cell of the mixture."""
 STRATUM = 50
 """Rows of about the same law that draw with stratified uniform numbers."""
+MOST_STRETCHED = 5.0
+"""Largest factor that weights are multiplied by after shrinkage."""
 SMALLEST = 1e-9
 
 
@@ -63,10 +68,10 @@ class Head:
         return np.asarray(softmax(scores, axis=1))
 
     def draw(self, bins: Sequence[Bins], rng: np.random.Generator, *, spread: bool) -> Bins:
-        """A new cell of the hub for each row, shape ``(n,)``.
+        """The hub's cell of each row, a share ``KEPT`` as they are, shape ``(n,)``.
 
         Args:
-            bins: Pair cells of all columns, shape ``(n,)`` each.
+            bins: Pair cells of all columns by the mixture, shape ``(n,)`` each.
             rng: Source of randomness.
             spread: Stratify the uniform numbers, Eq. (14); rows are then not independent.
         """
@@ -77,7 +82,8 @@ class Head:
             ranks[np.argsort(shares[:, 0], kind='stable')] = np.arange(len(shares))
             uniforms = stratified_uniforms(ranks // STRATUM, rng)
         cells = (shares.cumsum(axis=1)[:, :-1] <= uniforms[:, None]).sum(axis=1)
-        return np.asarray(cells, dtype=bins[self.column].dtype)
+        kept = rng.random(len(shares)) < KEPT
+        return np.where(kept, bins[self.column], cells).astype(bins[self.column].dtype)
 
 
 def fitted(
@@ -181,4 +187,19 @@ def _minimised(
     start = np.zeros(moments.size)
     options = {'maxiter': STEPS}
     found = minimize(loss_and_gradient, start, jac=True, method='L-BFGS-B', options=options)
-    return np.asarray(found.x.reshape(moments.shape) * scale)
+    return _stretched(cells, intercept, moments, found.x.reshape(moments.shape) * scale)
+
+
+def _stretched(cells: csr_array, intercept: Floats, moments: Floats, weights: Floats) -> Floats:
+    """Weights times the factor that fits the moments best: shrinkage is to rank, not to flatten."""
+    scores = cells @ weights
+    wanted = float(np.sum(moments * weights))
+
+    def slope(factor: float) -> float:
+        shares = softmax(intercept + factor * scores, axis=1)
+        return float(np.sum(shares * scores)) / len(scores) - wanted
+
+    factor = 1.0
+    if slope(1.0) < 0 < slope(MOST_STRETCHED):
+        factor = float(brentq(slope, 1.0, MOST_STRETCHED, xtol=1e-3))
+    return weights * factor

@@ -87,6 +87,7 @@ AFTER = (
     'progress',
     'denoising',
     'hubs',
+    'heads',
     'coupling',
     'drawing',
     'posterior',
