@@ -16,12 +16,12 @@ from sdv_slicedp.domain import CategoricalDomain, NumericalDomain
 from sdv_slicedp.generator import MixtureModel
 from sdv_slicedp.models import Model
 from sdv_slicedp.release import Release
-from sdv_slicedp.training import (
+from sdv_slicedp.training import train
+from sdv_slicedp.training_plan import (
     NETWORK_EPOCHS,
     PROJECTION_EPOCHS,
     TrainingPlan,
     enough_epochs,
-    train,
 )
 
 pytestmark = pytest.mark.filterwarnings('error')
