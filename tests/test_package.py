@@ -5,8 +5,6 @@ import sys
 import tempfile
 from importlib.metadata import entry_points, version
 
-import pytest
-
 import sdv_slicedp
 
 FIRST_IMPORTS = [
