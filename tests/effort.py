@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from hypothesis import settings
 
@@ -10,7 +11,7 @@ THOROUGH = 10
 """Times as many with ``HYPOTHESIS_PROFILE=thorough``."""
 
 
-def examples(number: int) -> settings:
-    """So many examples of a property whose examples are dear, or more by the profile."""
+def examples(number: int, **options: Any) -> settings:
+    """So many examples of a property whose examples are dear; more if the profile is thorough."""
     thorough = os.environ.get('HYPOTHESIS_PROFILE') == 'thorough'
-    return settings(max_examples=number * (THOROUGH if thorough else 1))
+    return settings(max_examples=number * (THOROUGH if thorough else 1), **options)
