@@ -16,7 +16,7 @@ from sdv_slicedp.f_divergence import DIVERGENCES
 from sdv_slicedp.ledger import DIRECTIONS
 from sdv_slicedp.networks import headed
 from sdv_slicedp.sliced_training import ESTIMATORS
-from sdv_slicedp.training import TrainingPlan
+from sdv_slicedp.training_plan import TrainingPlan
 
 RELATIONS = {'histogram': NEIGHBORING_RELATION, 'projection': REPLACE_ONE}
 """Mechanisms, and which tables the guarantee of each compares."""

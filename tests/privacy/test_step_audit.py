@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-from checks import a_step_shows_no_more_than_it_claims, halved
+from checks import a_step_shows_no_more_than_it_claims, no_noise
 from memory import remembered_accounting
+from slice_noise import halved
 
 from sdv_slicedp import curator
 from sdv_slicedp.audit import audit_step
@@ -28,10 +28,6 @@ def _remember():
 @pytest.mark.parametrize('step', [step for step in STEPS if step != 'histogram'])
 def test_no_step_shows_more_than_it_claims(step):
     a_step_shows_no_more_than_it_claims(step, RUNS.get(step, 400))
-
-
-def no_noise(shape: int | tuple[int, ...], sigma: float) -> np.ndarray:
-    return np.zeros(shape, dtype=np.int64)
 
 
 class TestOneRun:
