@@ -15,7 +15,6 @@ from sdv.single_table.base import FIXED_RNG_SEED
 from sdv_slicedp.conditions import Asked, asked
 from sdv_slicedp.domain import ColumnDomain, positions_of
 from sdv_slicedp.record_maps import RecordMaps
-from sdv_slicedp.validation import named_by_text
 
 _MOST_DRAWN = 100_000
 """Rows that are drawn at a time where a first draw did not do."""
@@ -201,7 +200,7 @@ class ConditionalSampling:
 
     def _wanted(self, conditions: pd.DataFrame) -> Wanted:
         processor = self._data_processor
-        conditions = named_by_text(conditions)
+        conditions = conditions.rename(columns=str)
         columns = asked(
             conditions, processor.metadata.columns, processor.domains, processor.families
         )
