@@ -86,7 +86,7 @@ class ConditionalSampling:
         return sampled
 
     def _make_condition_dfs(self, conditions: Any) -> list[Wanted]:
-        """Conditions that are checked before anything is sampled; those on the same columns are one.
+        """Conditions, checked before anything is sampled; those on the same columns are one.
 
         Raises:
             ValueError: If a column is not modelled, or a value is not in its domain.

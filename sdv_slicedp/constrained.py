@@ -107,6 +107,10 @@ class ConstrainedSynthesizer(RowBlindSynthesizer):
         """The maps that the next fit is to measure with."""
         return cag.record_maps(self._constraints, self._domains(), self._columns())
 
+    def _public(self) -> tuple[str, ...]:
+        """The columns whose domains the user attests as public, and the joint ones."""
+        return (*self._attested(), *cag.declared_columns(self._maps))
+
     def _released(self) -> tuple[ColumnDomain, ...]:
         """Domains of the measured columns in the release.
 

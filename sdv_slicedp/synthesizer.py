@@ -257,6 +257,7 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
 
     def _fit(self, processed_data: pd.DataFrame) -> None:
         """Measure processed rows, the only step that spends budget; then train."""
+        self._maps = self._planned_maps()
         ledger = self._history.begin(self._request())
         try:
             with unwarned():
@@ -265,7 +266,6 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
             self._history.end(self._release)
 
     def _measure(self, processed: pd.DataFrame, ledger: Ledger) -> Release:
-        self._maps = self._planned_maps()
         targets = self.target_columns and self._maps.measured_names(self.target_columns)
         mechanism = partial(measure, target_columns=targets)
         if self.mechanism == 'projection':
@@ -277,7 +277,7 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
             epsilon=self.epsilon,
             delta=self.delta,
             ledger=ledger,
-            public_columns=self._maps.public_names(self._attested()),
+            public_columns=self._maps.public_names(self._public()),
         )
 
     def _spend(self, processed: pd.DataFrame, domains: Sequence[ColumnDomain]) -> None:
@@ -303,7 +303,7 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
             replace(
                 self._request(),
                 entries=release.ledger,
-                public_columns=self._attested(),
+                public_columns=self._public(),
                 noisy_rows=release.noisy_rows,
                 neighboring_relation=release.neighboring_relation,
             )
@@ -343,7 +343,7 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
             delta=self.delta,
             entries=(),
             completed=False,
-            public_columns=self._attested(),
+            public_columns=self._public(),
             all_columns=tuple(self._columns()),
             noisy_rows=None,
             neighboring_relation=options.RELATIONS[self.mechanism],

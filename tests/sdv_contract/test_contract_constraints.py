@@ -162,7 +162,10 @@ def test_every_row_meets_every_constraint(public_domain, mechanism):
 def test_rejection_is_left_for_what_is_programmed(fitted_stays):
     fitted_stays.reset_sampling()
     raw = fitted_stays._data_processor.reverse_transform(fitted_stays._sample(500))
-    met = {type(c).__name__: flags.mean() for c, flags in fitted_stays._checks(raw, fitted_stays._constraints)}
+    met = {
+        type(c).__name__: flags.mean()
+        for c, flags in fitted_stays._checks(raw, fitted_stays._constraints)
+    }
     assert met.pop('Cheap') < 1
     assert set(met.values()) == {1.0} and len(met) == 5
 
