@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from sdv_slicedp import frames, options, schema, validation
 from sdv_slicedp.accounting import validate_budget
 from sdv_slicedp.conditional_sampling import ConditionalSampling
 from sdv_slicedp.constrained import ConstrainedSynthesizer
-from sdv_slicedp.domain import ColumnDomain
+from sdv_slicedp.domain import Category, ColumnDomain
 from sdv_slicedp.history import FitHistory
 from sdv_slicedp.hooks import unwarned
 from sdv_slicedp.ledger import Ledger
@@ -59,6 +59,9 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
         target_columns: Of the histograms: columns that matter most, such as one that is to be
             predicted. Slices of three columns look at these together with pairs of others. The
             list is public; ``None`` for columns that look like it in the measured pairs.
+        remainder: Category, by column, that all values count for which are in no other category: a
+            row with a rare or undeclared value then stays, as ``'other'`` for instance. The names
+            are public; ``None`` to leave such values out.
         directions: Of the projection: ``'orthonormal'`` or ``'sphere'``.
         n_slices: Of the projection: number of directions; ``None`` for as many as coordinates.
         enforce_min_max_values: Keep samples inside the range of their column.
@@ -90,6 +93,7 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
         public_domain: bool | Collection[str] = False,
         mechanism: str = 'histogram',
         target_columns: Collection[str] | None = None,
+        remainder: Mapping[str, Category] | None = None,
         directions: str = 'orthonormal',
         n_slices: int | None = None,
         enforce_min_max_values: bool = True,
@@ -118,6 +122,7 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
         self.mechanism = mechanism
         modelled = schema.modelled_columns(self._columns(), self._keys())
         self.target_columns = options.target_columns(target_columns, list(modelled), mechanism)
+        self.remainder = options.remainder(remainder, self._discrete())
         self.directions = directions
         self.n_slices = n_slices
         self.generator = generator

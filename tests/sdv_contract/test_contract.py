@@ -267,6 +267,16 @@ def test_23_categories_that_are_numbers_stay_what_they_are(rows):
     assert rows['code'].dtype == 'int64' and set(rows['code']) == {3, 5, 8}
 
 
+@each_of_ours
+def test_23_rare_categories_are_hidden(kind):
+    """A category of one row is shown with probability at most delta = 1e-6."""
+    table = people()[['member', 'city']]
+    table.loc[0, 'city'] = 'Atlantis'
+    metadata = metadata_of(['member'], city={'sdtype': 'categorical'})
+    made = fit(kind, metadata, table).sample(300)[NAME]['city']
+    assert set(made.dropna()) == {'Oslo', 'Rome', 'Bonn'}
+
+
 def test_24_personal_and_unknown_columns_are_made_up(rows, kind):
     assert rows['note'].str.startswith('sdv-pii-').all()
     metadata = metadata_of(['age'], phone={'sdtype': 'phone_number', 'pii': True})
@@ -286,6 +296,16 @@ def test_25_nullable_dtypes_are_kept(kind):
 def test_26_a_regex_that_cannot_be_made_is_refused(kind):
     with pytest.raises(SynthesizerInputError, match='regex'):
         make(kind, metadata_of([], x={'sdtype': 'id', 'regex_format': '(?<!a)[0-9]+'}))
+
+
+@each_of_ours
+def test_26_mixed_time_zones_are_not_talked_about(kind):
+    stamps = pd.Series(pd.date_range('2020-01-01', periods=100, freq='D')).dt.strftime('%Y-%m-%d')
+    zones = np.where(np.arange(100) % 2 == 0, '+0100', '-0500')
+    zoned = {'sdtype': 'datetime', 'datetime_format': '%Y-%m-%d %z'}
+    synthesizer = fit(kind, metadata_of([], d=zoned), pd.DataFrame({'d': stamps + ' ' + zones}))
+    made = synthesizer.sample(20)[NAME]['d'].dropna()
+    assert pd.to_datetime(made, format='%Y-%m-%d %z', utc=True).notna().all()
 
 
 def test_27_rows_that_violate_a_constraint_are_shown_by_sdv_and_never_here(kind):
