@@ -43,7 +43,7 @@ def test_rare_values_count_for_the_category_that_is_named(table, tmp_path, mecha
     assert domain.categories == (*COMMON, 'other')
     assert not domain.has_other and domain.remainder is None
     rows = synthesizer.sample(5_000)[TABLE]
-    assert set(rows['product'].dropna()) == {*COMMON, 'other'}
+    assert {'other'} < set(rows['product'].dropna()) <= {*COMMON, 'other'}
     if mechanism == 'histogram':
         # Noise of some tens in counts of ten thousands, and 5,000 drawn rows: 0.03 is four sigma.
         assert (rows['product'] == 'other').mean() == pytest.approx(0.6, abs=0.03)
