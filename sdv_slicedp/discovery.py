@@ -22,6 +22,7 @@ from sdv_slicedp.domain import (
     Category,
     NumericalDomain,
     to_units,
+    with_category,
 )
 from sdv_slicedp.grid import Cells, Floats, Integers, within
 
@@ -197,11 +198,6 @@ def with_categories(domain: CategoricalDomain, found: tuple[Category, ...]) -> C
     if domain.remainder is None:
         return replace(domain, categories=found, has_other=True)
     return replace(domain, categories=with_category(found, domain.remainder))
-
-
-def with_category(categories: tuple[Category, ...], named: Category) -> tuple[Category, ...]:
-    """Categories with one more at the end, if it is not among them."""
-    return categories if named in categories else (*categories, named)
 
 
 def outermost(cells: Cells, counts: Floats, spread: Floats) -> tuple[int, int] | None:

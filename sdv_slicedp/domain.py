@@ -8,7 +8,8 @@ they may be applied to private rows on either side of the boundary.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -86,6 +87,25 @@ class NumericalDomain:
 
 
 ColumnDomain = CategoricalDomain | NumericalDomain
+
+
+def with_category(categories: tuple[Category, ...], named: Category) -> tuple[Category, ...]:
+    """Categories with one more at the end, if it is not among them."""
+    return categories if named in categories else (*categories, named)
+
+
+def with_remainders(
+    domains: Sequence[ColumnDomain], remainders: Mapping[str, Category]
+) -> tuple[ColumnDomain, ...]:
+    """Domains with a named category, by column, for the values that are in no other one."""
+    named: list[ColumnDomain] = []
+    for domain in domains:
+        if isinstance(domain, CategoricalDomain) and domain.name in remainders:
+            remainder, known = remainders[domain.name], domain.categories
+            known = None if known is None else with_category(known, remainder)
+            domain = replace(domain, categories=known, remainder=remainder)
+        named.append(domain)
+    return tuple(named)
 
 
 def to_units(values: npt.NDArray[np.float64], step: tuple[int, int]) -> npt.NDArray[np.float64]:

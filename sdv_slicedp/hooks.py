@@ -23,7 +23,7 @@ from sdv.metadata.metadata import Metadata
 from sdv.single_table.base import BaseSingleTableSynthesizer
 
 from sdv_slicedp import encoding, frames, schema, transformers, validation
-from sdv_slicedp.domain import Category, ColumnDomain
+from sdv_slicedp.domain import Category, ColumnDomain, with_remainders
 
 # The user's metadata may hold private ranges: it is watched for changes from outside, so that
 # neither the synthesizer nor its saved file can reach it.
@@ -156,7 +156,7 @@ class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
         if not self._columns():
             raise InvalidMetadataError('The metadata is empty: it needs one table with columns.')
         domains = schema.column_domains(self._columns(), self.public_domain, self._keys())
-        return schema.with_remainders(domains, self.remainder or {})
+        return with_remainders(domains, self.remainder or {})
 
     def _discrete(self) -> list[str]:
         """The modelled columns of categories, but for booleans."""

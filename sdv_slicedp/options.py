@@ -154,6 +154,21 @@ def check_training(options: Mapping[str, Any]) -> None:
             _check_count(name, value, COUNTS.get(name, 1))
 
 
+def check_warm_start(before: Mapping[str, Any], chosen: Mapping[str, Any]) -> None:
+    """Refuse to go on from a generator of another kind.
+
+    Raises:
+        SynthesizerInputError: If ``generator`` or ``n_components`` are not those of before.
+    """
+    old, new = before['generator'], chosen['generator']
+    same = old is new if isinstance(old, torch.nn.Module) else old == new
+    if not (same and chosen['n_components'] == before['n_components']):
+        raise SynthesizerInputError(
+            'warm_start=True goes on with the generator and the n_components that there are; to '
+            'train others, set warm_start=False.'
+        )
+
+
 def check_flag(name: str, value: Any) -> None:
     """Refuse what is neither ``True`` nor ``False``."""
     if not isinstance(value, bool):

@@ -8,8 +8,7 @@ it: ``Metadata.detect_from_dataframes`` fills them from the private rows and lea
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -151,25 +150,6 @@ def column_domains(
         _column_domain(name, columns[name] if name in attested else without_ranges(columns[name]))
         for name in modelled_columns(columns, keys)
     )
-
-
-def with_remainders(
-    domains: Sequence[ColumnDomain], remainders: Mapping[str, Category]
-) -> tuple[ColumnDomain, ...]:
-    """Domains with a named category, by column, for the values that are in no other one."""
-    return tuple(
-        _with_remainder(domain, remainders[domain.name])
-        if isinstance(domain, CategoricalDomain) and domain.name in remainders
-        else domain
-        for domain in domains
-    )
-
-
-def _with_remainder(domain: CategoricalDomain, named: Category) -> CategoricalDomain:
-    known = domain.categories
-    if known is not None and named not in known:
-        known = (*known, named)
-    return replace(domain, categories=known, remainder=named)
 
 
 def declared_bounds(name: str, column: ColumnMetadata) -> Bounds:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 from sdv._utils import check_synthesizer_version
-from sdv.errors import NotFittedError, RefitWarning, SynthesizerInputError
+from sdv.errors import NotFittedError
 from sdv.metadata.metadata import Metadata
 from torch.nn import Module
 
@@ -168,11 +167,8 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
         described = {str(name) for table in metadata.tables.values() for name in table.columns}
         synthesizer = cls(
             metadata,
-            epsilon=release.epsilon,
-            delta=release.delta,
             public_domain=[name for name in release.public_columns if name in described],
-            mechanism=release.mechanism,
-            **_directions_of(release),
+            **_measurement_of(release),
             **parameters,
         )
         synthesizer.add_constraints(constraints or [])
@@ -188,7 +184,7 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
         check_synthesizer_version(self, is_fit_method=True, compare_operator=operator.lt)
         self._check_input_metadata_updated()
         table, domains = self._checked(data)
-        self._warn_of_spending()
+        self._history.warn_of(self.epsilon, self.delta)
         self._log('Fit', table)
         self._forget()
         self._start(data, table, domains)
@@ -205,7 +201,7 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
         processed = validation.single_table(processed_data, self._table_name)
         processed = validation.named_by_text(processed)
         validation.check_processed(processed, domains)
-        self._warn_of_spending()
+        self._history.warn_of(self.epsilon, self.delta)
         self._log('Fit processed data', processed)
         self._forget()
         if not self._data_processor.fitted:
@@ -232,12 +228,8 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
         release = self.get_release()
         chosen = {**self._training_options(), **training}
         options.check_flag('warm_start', warm_start)
-        same = _same_generator(self.generator, chosen['generator'])
-        if warm_start and not (same and chosen['n_components'] == self.n_components):
-            raise SynthesizerInputError(
-                'warm_start=True goes on with the generator and the n_components that there are; '
-                'to train others, set warm_start=False.'
-            )
+        if warm_start:
+            options.check_warm_start(self._training_options(), chosen)
         self._train(release, chosen, self._model if warm_start else None)
         self.__dict__.update(chosen)
 
@@ -354,25 +346,16 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
             neighboring_relation=options.RELATIONS[self.mechanism],
         )
 
-    def _warn_of_spending(self) -> None:
-        if self._history.has_spent:
-            warnings.warn(
-                f'This synthesizer has spent privacy budget before; this fit spends another '
-                f'(epsilon={self.epsilon}, delta={self.delta}). To train again without spending, '
-                'use refit().',
-                RefitWarning,
-                stacklevel=3,
-            )
 
-
-def _directions_of(release: Release) -> dict[str, Any]:
-    """Arguments that would ask for such directions again."""
-    if release.projection is None:
-        return {}
-    d, m = release.projection.directions.shape
-    usual = m == default_slices(d, release.projection.n_rows)
-    return {'directions': release.projection.kind, 'n_slices': None if usual else m}
-
-
-def _same_generator(first: str | Module, second: str | Module) -> bool:
-    return first is second if isinstance(first, Module) else first == second
+def _measurement_of(release: Release) -> dict[str, Any]:
+    """Arguments that would ask for such a measurement again."""
+    asked: dict[str, Any] = {
+        'epsilon': release.epsilon,
+        'delta': release.delta,
+        'mechanism': release.mechanism,
+    }
+    if release.projection is not None:
+        d, m = release.projection.directions.shape
+        usual = m == default_slices(d, release.projection.n_rows)
+        asked |= {'directions': release.projection.kind, 'n_slices': None if usual else m}
+    return asked
