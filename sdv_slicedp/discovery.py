@@ -15,7 +15,15 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtri
 
-from sdv_slicedp.domain import MAX_UNITS, MISSING, Category, NumericalDomain, to_units
+from sdv_slicedp.domain import (
+    MAX_UNITS,
+    MISSING,
+    CategoricalDomain,
+    Category,
+    NumericalDomain,
+    to_units,
+    with_category,
+)
 from sdv_slicedp.grid import Cells, Floats, Integers, within
 
 MAX_DECIMALS = 12
@@ -180,6 +188,16 @@ def in_public_order(values: Iterable[Any]) -> tuple[Category, ...]:
     plain = [v + 0.0 if isinstance(v, float) else v for v in plain]  # -0.0 and 0.0 are equal
     plain.sort(key=lambda c: (CATEGORY_TYPES.index(type(c)), c))
     return tuple(dict.fromkeys(plain))
+
+
+def with_categories(domain: CategoricalDomain, found: tuple[Category, ...]) -> CategoricalDomain:
+    """The domain with the values that were found, and a cell for all others.
+
+    That cell is the category that the user has named for it, or else one that is never shown.
+    """
+    if domain.remainder is None:
+        return replace(domain, categories=found, has_other=True)
+    return replace(domain, categories=with_category(found, domain.remainder))
 
 
 def outermost(cells: Cells, counts: Floats, spread: Floats) -> tuple[int, int] | None:

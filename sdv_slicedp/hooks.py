@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import warnings
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,7 +23,7 @@ from sdv.metadata.metadata import Metadata
 from sdv.single_table.base import BaseSingleTableSynthesizer
 
 from sdv_slicedp import encoding, frames, schema, transformers, validation
-from sdv_slicedp.domain import ColumnDomain
+from sdv_slicedp.domain import Category, ColumnDomain, with_remainders
 
 # The user's metadata may hold private ranges: it is watched for changes from outside, so that
 # neither the synthesizer nor its saved file can reach it.
@@ -41,6 +41,8 @@ def unwarned() -> Iterator[None]:
 class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
     """A synthesizer that knows a table by its public schema only.
 
+    ``remainder`` names categories, by column, for the values that are in no other one.
+
     Args:
         metadata: SDV metadata of one table.
         public_domain: Which columns' declared ranges are attested as public.
@@ -48,6 +50,8 @@ class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
         enforce_rounding: Round samples to the decimals of their column.
         locales: Locales of generated personal data.
     """
+
+    remainder: Mapping[str, Category] | None = None
 
     def __init__(
         self,
@@ -151,7 +155,14 @@ class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
     def _domains(self) -> tuple[ColumnDomain, ...]:
         if not self._columns():
             raise InvalidMetadataError('The metadata is empty: it needs one table with columns.')
-        return schema.column_domains(self._columns(), self.public_domain, self._keys())
+        domains = schema.column_domains(self._columns(), self.public_domain, self._keys())
+        return with_remainders(domains, self.remainder or {})
+
+    def _discrete(self) -> list[str]:
+        """The modelled columns of categories, but for booleans."""
+        modelled = schema.modelled_columns(self._columns(), self._keys())
+        kinds = {name: schema.modelled_sdtype(self._columns()[name]) for name in modelled}
+        return [name for name, kind in kinds.items() if kind in {'categorical', 'ordinal'}]
 
     def _attested(self) -> tuple[str, ...]:
         """The modelled columns whose ranges are attested as public."""
