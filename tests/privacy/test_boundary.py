@@ -289,6 +289,7 @@ def test_every_module_has_its_side():
             'cli',
             'datasets',
             'files',
+            'atomic',
             'plots',
             'options',
             'errors',
