@@ -11,6 +11,7 @@ import io
 import json
 import os
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -51,6 +52,8 @@ _FAULTS = (
     NotImplementedError,
     RecursionError,
     RuntimeError,
+    SyntaxError,  # of a header, which numpy reads as Python
+    tokenize.TokenError,
     ArithmeticError,
     LookupError,
     TypeError,
