@@ -3,8 +3,8 @@
     python tests/privacy/fuzz.py release|metadata|table [--inputs N] [--seed S]
     python tests/privacy/fuzz.py release|metadata|table --atheris [options of libFuzzer]
 
-Without ``--atheris``, inputs are random damage to good files. With it (``pip install atheris``), they
-are found by coverage. An input passes if it is read, or refused by a documented error, in bounded
+Without ``--atheris``, inputs are random damage to good files. With it (``pip install atheris``),
+they are found by coverage. An input passes if it is read, or refused by a documented error, in bounded
 memory and time. One that does not is kept in the file ``fuzz-crash``.
 """
 
@@ -203,9 +203,8 @@ def main() -> None:
     del originals
     bounded()
     accepted, refused = fuzz(options.target, options.inputs, options.seed)
-    print(
-        f'{options.target}: {accepted + refused:,} inputs, {accepted:,} read, {refused:,} refused'
-    )
+    text = f'{options.target}: {accepted:,} inputs were read, {refused:,} refused'
+    print(text)  # noqa: T201
 
 
 if __name__ == '__main__':
