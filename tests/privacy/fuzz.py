@@ -4,8 +4,8 @@
     python tests/privacy/fuzz.py release|metadata|table --atheris [options of libFuzzer]
 
 Without ``--atheris``, inputs are random damage to good files. With it (``pip install atheris``),
-they are found by coverage. An input passes if it is read, or refused by a documented error, in bounded
-memory and time. One that does not is kept in the file ``fuzz-crash``.
+they are found by coverage. An input passes if it is read, or refused by a documented error, in
+bounded memory and time. One that does not is kept in the file ``fuzz-crash``.
 """
 
 from __future__ import annotations
