@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from sdv_slicedp import curator, embedding, mechanism
 from sdv_slicedp.accounting import Ledger, LedgerEntry, epsilon_spent
 from sdv_slicedp.curator import Curator
-from sdv_slicedp.domain import CategoricalDomain, NumericalDomain
+from sdv_slicedp.discovery import by_type, resolution_cells
+from sdv_slicedp.domain import CategoricalDomain, NumericalDomain, positions_of
 from sdv_slicedp.errors import PrivacyError
 from sdv_slicedp.grid import Cells
 from sdv_slicedp.ledger import ProjectionEntry
@@ -86,6 +87,8 @@ ASK: dict[str, Callable[[Curator], Answers]] = {
     ),
     'tables': lambda asked: vectors(encoded(asked).tables([(0, 1), (1, 0)], ENTRY)),
 }
+MAPS = (positions_of, resolution_cells, by_type, embedding.project)
+"""What the curator does to rows before it counts them."""
 NOT_ASKED_LIKE_THAT = {'encode', 'project'}
 
 
@@ -116,9 +119,30 @@ def test_every_public_method_of_the_curator_is_held_to_its_statement():
         assert 'Formal guarantees:' in stated and 'Public:' in stated, name
         if name != 'encode':
             assert 'Relation:' in stated and 'Sensitivity:' in stated, name
+    for function in MAPS:
+        assert 'One row at a time' in (inspect.getdoc(function) or ''), function.__name__
     for function in (mechanism.measure, mechanism.measure_projection):
         stated = inspect.getdoc(function) or ''
         assert 'differential privacy under' in stated and 'Public:' in stated
+
+
+@settings(max_examples=40)
+@given(st.lists(rows, max_size=5), st.lists(rows, max_size=5))
+def test_maps_see_one_row_at_a_time(first, second):
+    """What they make of two tables together is what they make of each, one behind the other."""
+    tables = [table_of(drawn) for drawn in (first, second, [*first, *second])]
+    laid_out = embedding.blocks([WORD, NUMBER])
+    directions = np.arange(2 * embedding.dimension(laid_out)).reshape(-1, 2) + 1
+
+    def mapped(table: pd.DataFrame) -> list[np.ndarray]:
+        positions = [positions_of(table[domain.name], domain) for domain in (WORD, NUMBER)]
+        cells, _ = resolution_cells(table['number'].to_numpy(), 'numerical')
+        return [*positions, cells, embedding.project(laid_out, positions, directions)]
+
+    for one, other, both in zip(*map(mapped, tables), strict=True):
+        assert np.array_equal(np.concatenate([one, other]), both)
+    for one, other, both in zip(*(by_type(table['word']) for table in tables), strict=True):
+        assert [*one, *other] == [*both]
 
 
 @pytest.mark.parametrize('question', ASK)
