@@ -97,7 +97,11 @@ def finest_needed(counts: Integers, sigma: float) -> int:
 
 
 def resolution_cells(values: Floats, sdtype: str) -> tuple[Integers, int]:
-    """Cell of each value in its column's resolution slice, and the number of cells."""
+    """Cell of each value in its column's resolution slice, and the number of cells.
+
+    Formal guarantees:
+        One row at a time. Public: ``sdtype``.
+    """
     if sdtype == 'datetime':
         return time_cells(values), len(TIME_STEPS)
     return decimal_cells(values), DECIMAL_CELLS
@@ -166,6 +170,9 @@ def by_type(values: pd.Series) -> list[pd.Series]:
 
     Values that are equal but of different types, such as 1 and True, must not share a count,
     or its label would be that of the first row.
+
+    Formal guarantees:
+        One row at a time; it goes to at most one of the parts.
     """
     objects = values.astype(object)
     kinds = objects.map(_category_type)

@@ -152,6 +152,9 @@ def positions_of(values: pd.Series, domain: ColumnDomain) -> npt.NDArray[np.int6
 
     Returns:
         :func:`category_codes` or :func:`grid_positions`, shape ``(n,)``.
+
+    Formal guarantees:
+        One row at a time. Public: ``domain``.
     """
     if isinstance(domain, CategoricalDomain):
         return category_codes(values, domain)

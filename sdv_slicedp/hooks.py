@@ -11,6 +11,7 @@ import warnings
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from sdv.metadata.metadata import Metadata
 from sdv.single_table.base import BaseSingleTableSynthesizer
 
 from sdv_slicedp import encoding, frames, schema, transformers, validation
+from sdv_slicedp.atomic import write_whole
 from sdv_slicedp.domain import Category, ColumnDomain, with_remainders
 
 # The user's metadata may hold private ranges: it is watched for changes from outside, so that
@@ -32,10 +34,16 @@ _WATCHED: weakref.WeakKeyDictionary[Any, weakref.ref[Any]] = weakref.WeakKeyDict
 
 @contextmanager
 def unwarned() -> Iterator[None]:
-    """Nobody hears of an overflow or an odd value: that would tell about a private cell."""
+    """Nobody hears of an overflow or an odd value: that would tell about a private cell.
+
+    Nor of the shape of an array that memory did not suffice for: that has the number of rows.
+    """
     with warnings.catch_warnings(), np.errstate(all='ignore'):
         warnings.simplefilter('ignore')
-        yield
+        try:
+            yield
+        except MemoryError:
+            raise MemoryError('There is not enough memory for this table.') from None
 
 
 class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
@@ -144,6 +152,17 @@ class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
         else:
             self._start(data, table, domains)
         return {self._table_name: self._encoded(table).copy()}
+
+    def save(self, filepath: str | Path) -> None:
+        """Save the synthesizer as a pickle; an existing file is replaced in one step.
+
+        Args:
+            filepath: The file.
+
+        Raises:
+            OSError: If the file cannot be written; then the old one is still there.
+        """
+        write_whole(Path(filepath), super().save)
 
     def _columns(self) -> dict[str, Any]:
         return dict(self._get_table_metadata().columns)

@@ -295,6 +295,7 @@ def test_every_module_has_its_side():
             'datasets',
             'files',
             'fit_command',
+            'atomic',
             'plots',
             'options',
             'errors',
