@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 import plotly.graph_objects as go
+from plotly.colors import qualitative
 
+from comparisons.registry import METHODS
 from comparisons.tables import Group, Measure
 
 QUALITY = (
@@ -15,6 +17,8 @@ QUALITY = (
     Measure('auc', 'AUC on real rows', True),
     Measure('r2', 'R2 on real rows', True),
 )
+
+LEAST_SECONDS = 0.01  # a logarithmic axis has no 0, and nothing shorter is of interest
 
 
 def all_of(groups: Sequence[Group]) -> Iterator[go.Figure]:
@@ -33,18 +37,17 @@ def all_of(groups: Sequence[Group]) -> Iterator[go.Figure]:
 def against_epsilon(dataset: str, groups: Sequence[Group], measure: Measure) -> go.Figure:
     """A line for each method, a dashed one for those without a budget; bars are the range."""
     figure = _figure(f'{dataset}: {measure.title} against epsilon', 'epsilon', measure.title)
-    figure.update_xaxes(type='log')
-    private = [group for group in groups if group.epsilon is not None]
-    epsilons = [group.epsilon for group in private if group.epsilon is not None] or [1.0]
-    for title in dict.fromkeys(group.title for group in groups):
-        own = [g for g in groups if g.title == title and g.values(measure.name)]
-        if not own:
-            continue
+    epsilons = sorted({group.epsilon for group in groups if group.epsilon is not None}) or [1.0]
+    figure.update_xaxes(type='log', tickvals=epsilons)
+    for title, own, colour in _lines(groups, measure):
         values = [g.values(measure.name) for g in own]
         if own[0].epsilon is None:
-            ends, level = [min(epsilons), max(epsilons)], median(values[0])
             figure.add_scatter(
-                x=ends, y=[level, level], name=title, mode='lines', line={'dash': 'dash'}
+                x=[epsilons[0], epsilons[-1]],
+                y=[median(values[0])] * 2,
+                name=title,
+                mode='lines',
+                line={'dash': 'dash', 'color': colour},
             )
             continue
         middle = [median(v) for v in values]
@@ -53,6 +56,8 @@ def against_epsilon(dataset: str, groups: Sequence[Group], measure: Measure) -> 
             y=middle,
             name=title,
             mode='lines+markers',
+            line={'color': colour},
+            marker={'symbol': _symbol(own)},
             error_y={
                 'symmetric': False,
                 'array': [max(v) - m for v, m in zip(values, middle, strict=True)],
@@ -68,16 +73,29 @@ def against_time(dataset: str, groups: Sequence[Group], measure: Measure) -> go.
         f'{dataset}: {measure.title} against time', 'CPU seconds of a fit', measure.title
     )
     figure.update_xaxes(type='log')
-    for title in dict.fromkeys(group.title for group in groups):
-        own = [g for g in groups if g.title == title and g.values(measure.name)]
+    for title, own, colour in _lines(groups, measure):
         figure.add_scatter(
-            x=[g.median('fit_cpu_s') for g in own],
+            x=[max(g.median('fit_cpu_s') or 0, LEAST_SECONDS) for g in own],
             y=[g.median(measure.name) for g in own],
             text=['no budget' if g.epsilon is None else f'epsilon {g.epsilon:g}' for g in own],
             name=title,
             mode='markers',
+            marker={'color': colour, 'symbol': _symbol(own), 'size': 9},
         )
     return figure
+
+
+def _lines(groups: Sequence[Group], measure: Measure) -> Iterator[tuple[str, list[Group], str]]:
+    """Title, groups and colour of each method; the colour is the same in all figures."""
+    for title in dict.fromkeys(group.title for group in groups):
+        own = [g for g in groups if g.title == title and g.values(measure.name)]
+        if own:
+            place = list(METHODS).index(own[0].method) if own[0].method in METHODS else -1
+            yield title, own, qualitative.Dark24[place]
+
+
+def _symbol(groups: Sequence[Group]) -> str:
+    return 'circle' if groups[0].rows is None else 'circle-open'
 
 
 def column_scores(dataset: str, groups: Sequence[Group]) -> go.Figure:
@@ -115,7 +133,11 @@ def _heat_map(
     rows = [g.title + ('' if g.epsilon is None else f', epsilon {g.epsilon:g}') for g in groups]
     figure = go.Figure(go.Heatmap(z=shown, x=list(names), y=rows, zmin=0.5, zmax=1))
     return figure.update_layout(
-        title=title, height=160 + 24 * len(rows), template='plotly_white', margin={'l': 260}
+        title=title,
+        height=200 + 24 * len(rows),
+        template='plotly_white',
+        margin={'l': 300},
+        yaxis={'autorange': 'reversed'},
     )
 
 

@@ -9,7 +9,18 @@ from pathlib import Path
 
 from comparisons import figures
 from comparisons.cells import Record, read_records
-from comparisons.tables import COSTS, MEASURES, PRIVACY, Group, failures, groups_of, markdown_table
+from comparisons.tables import (
+    COSTS,
+    MEASURES,
+    PRIVACY,
+    Group,
+    failures,
+    groups_of,
+    markdown_table,
+    summary,
+)
+
+SUMMARY_EPSILON = 1.0
 
 HOW_TO_READ = """\
 Medians over fits, with the range where there are several; the best private median of a column is
@@ -54,6 +65,7 @@ def write_report(results: Sequence[Path], folder: Path) -> list[Path]:
 def markdown(groups: Sequence[Group]) -> str:
     """The report as Markdown."""
     parts = ['# Comparison at matched budgets', HOW_TO_READ]
+    parts += [f'## Summary, epsilon {SUMMARY_EPSILON:g}', summary(groups, SUMMARY_EPSILON)]
     for dataset in dict.fromkeys(group.dataset for group in groups):
         parts.append(f'## {dataset}')
         sections = _by_epsilon([group for group in groups if group.dataset == dataset], dataset)
@@ -65,7 +77,7 @@ def markdown(groups: Sequence[Group]) -> str:
             parts += [f'{title.capitalize()}:', markdown_table(members, PRIVACY)]
     parts += ['## Cells without scores', *_list(failures(groups) or ['none'])]
     parts += ['## Methods', *_methods(groups)]
-    return '\n\n'.join(parts) + '\n'
+    return '\n\n'.join(part.strip() for part in parts) + '\n'
 
 
 def _by_epsilon(groups: Sequence[Group], dataset: str) -> list[tuple[str, list[Group]]]:
@@ -153,10 +165,16 @@ def _html(text: str, plots: str) -> str:
 def _html_table(lines: Sequence[str]) -> str:
     rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in lines]
     head = ''.join(f'<th>{_inline(cell)}</th>' for cell in rows[0])
-    body = ''.join(
-        f'<tr>{"".join(f"<td>{_inline(cell)}</td>" for cell in row)}</tr>' for row in rows[2:]
-    )
+    body = ''.join(f'<tr>{"".join(map(_html_cell, range(len(row)), row))}</tr>' for row in rows[2:])
     return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def _html_cell(column: int, text: str) -> str:
+    """A cell; the range goes below the median, which keeps the table on the page."""
+    shown = _inline(text)
+    if column > 0:
+        shown = shown.replace(' (', '<small>').replace(')', '</small>')
+    return f'<td>{shown}</td>'
 
 
 def _inline(text: str) -> str:
@@ -173,7 +191,8 @@ def _inline(text: str) -> str:
 _STYLE = (
     'body{font:15px/1.5 system-ui,sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem}'
     'table{border-collapse:collapse;font-variant-numeric:tabular-nums}'
-    'th,td{padding:.25rem .6rem;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}'
+    'th,td{padding:.25rem .6rem;border-bottom:1px solid #ddd;text-align:right}'
+    'td{white-space:nowrap;vertical-align:top}small{display:block;color:#666;font-weight:normal}'
     'th:first-child,td:first-child{text-align:left}.wide{overflow-x:auto}'
     'code{overflow-wrap:anywhere}'
 )

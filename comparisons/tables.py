@@ -38,6 +38,12 @@ COSTS = (
     Measure('sample_s', 'sample s', False, 1),
     Measure('peak_memory_mb', 'peak MB', False, 0),
 )
+SUMMARY = (
+    Measure('sdmetrics', 'SDMetrics', True),
+    Measure('tv2', 'TV2', False),
+    Measure('auc', 'AUC', True),
+    Measure('fit_cpu_s', 'fit CPU s', None, 0),
+)
 PRIVACY = (
     Measure('diagnostic', 'diagnostic', None),
     Measure('membership_auc', 'membership AUC', None),
@@ -146,6 +152,37 @@ def markdown_table(groups: Sequence[Group], measures: Sequence[Measure]) -> str:
             cells = [_marked(group, m, top) for m, top in zip(shown, tops, strict=True)]
             lines.append(f'| {group.title} | {len(group.done)} | {" | ".join(cells)} |')
     return '\n'.join(lines)
+
+
+def summary(groups: Sequence[Group], epsilon: float) -> str:
+    """One table of medians: all methods at one epsilon, by data set and number of rows.
+
+    Private methods come first, those that are nearest in their pairs of columns before the others.
+    The best private median among fits of the same rows is bold.
+    """
+    shown = [g for g in groups if g.done and g.epsilon in (epsilon, None)]
+    header = ['data set', 'method', 'rows', 'fits', *(m.title for m in SUMMARY)]
+    lines = [f'| {" | ".join(header)} |', f'|{"---|" * 2}{"--:|" * (len(header) - 2)}']
+    for dataset, rows in dict.fromkeys((g.dataset, g.rows) for g in shown):
+        alike = [g for g in shown if (g.dataset, g.rows) == (dataset, rows)]
+        alike.sort(key=lambda g: (not _is_private(g), g.median('tv2') or 0.0))
+        tops = [best(alike, measure) for measure in SUMMARY]
+        for g in alike:
+            about, first = g.done[0]['about'], g.done[0]['train_rows']
+            title = about['title'] + ('' if about['private'] else ' (not private)')
+            medians = [_median_text(g, m, top) for m, top in zip(SUMMARY, tops, strict=True)]
+            cells = [dataset, title, f'{first:,}', str(len(g.done)), *medians]
+            lines.append(f'| {" | ".join(cells)} |')
+    return '\n'.join(lines)
+
+
+def _median_text(group: Group, measure: Measure, top: float | None) -> str:
+    middle = group.median(measure.name)
+    if middle is None:
+        return '-'
+    text = f'{middle:.{measure.digits}f}'
+    wins = top is not None and _is_private(group) and middle == top
+    return f'**{text}**' if wins else text
 
 
 def _marked(group: Group, measure: Measure, top: float | None) -> str:

@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from sdv_slicedp.files import check_writable, read_table, write_table, write_whole
+from sdv_slicedp.atomic import write_whole
+from sdv_slicedp.files import check_writable, read_table, write_table
 
 COLUMNS = {
     'amount': {'sdtype': 'numerical'},

@@ -106,6 +106,7 @@ class TestConstructor:
             'public_domain': ['age'],
             'mechanism': 'projection',
             'target_columns': None,
+            'remainder': None,
             'directions': 'sphere',
             'n_slices': 5,
             'enforce_min_max_values': False,

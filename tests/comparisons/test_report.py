@@ -1,10 +1,6 @@
 import copy
 
-import pytest
-
-from comparisons import report, tables
-
-pytest.importorskip('plotly')
+from comparisons import figures, report, tables
 
 
 def record(method, epsilon, seed, auc, private=True, **more):
@@ -46,6 +42,19 @@ def test_medians_ranges_and_winners():
     assert 'R2 |' not in text
 
 
+def test_the_summary_has_all_methods_in_order_and_the_best_of_equal_rows():
+    fewer = record('ours', 1.0, 0, 0.6)
+    fewer = {**fewer, 'cell': {**fewer['cell'], 'rows': 5}, 'train_rows': 5}
+    other = record('theirs', 3.0, 0, 0.99)
+    lines = tables.summary(tables.groups_of([*RECORDS, fewer, other]), 1.0).splitlines()
+    assert lines[2:] == [
+        '| d | Theirs | 10 | 1 | **0.850** | **0.150** | **0.850** | 2 |',
+        '| d | Ours | 10 | 3 | 0.800 | 0.200 | 0.800 | 2 |',
+        '| d | Real (not private) | 10 | 1 | 0.950 | 0.050 | 0.950 | 2 |',
+        '| d | Ours | 5 | 1 | **0.600** | **0.400** | **0.600** | 2 |',
+    ]
+
+
 def test_versions_of_an_environment_are_apart_from_ours():
     own = {'environment_versions': {'numpy': '1.26', 'dpmm': '0.1.9'}}
     records = [record('aim', 1.0, 0, 0.5, **own), record('ours', 1.0, 0, 0.6)]
@@ -70,6 +79,29 @@ def test_the_page_is_escaped_and_loads_nothing():
     assert '<b>' not in body
     assert 'src="http' not in page
     assert body.count('plotly-graph-div') >= 8
+
+
+def test_the_page_has_no_markdown_left_and_ranges_below_medians():
+    page = report.page(tables.groups_of(RECORDS))
+    body = page[page.index('</head>') :]
+    assert '<h2>d</h2>' in body
+    assert '##' not in body
+    assert '<td>0.800<small>0.700 to 0.900</small></td>' in body
+
+
+def test_a_method_has_one_colour_in_all_figures():
+    records = [
+        {**record(m, 1.0, 0, 0.6), 'cell': {**record(m, 1.0, 0, 0)['cell'], 'dataset': d}}
+        for d, methods in (('d', ('aim', 'mst')), ('e', ('mst', 'dpmerf', 'aim')))
+        for m in methods
+    ]
+    colours = {}
+    for figure in figures.all_of(tables.groups_of(records)):
+        for line in figure.data:
+            if line.type == 'scatter':
+                colours.setdefault(line.name, set()).add(line.line.color or line.marker.color)
+    assert all(len(found) == 1 for found in colours.values())
+    assert len(set.union(*colours.values())) == len(colours) == 3
 
 
 def test_groups_with_different_rows_are_apart():

@@ -295,6 +295,7 @@ def test_every_module_has_its_side():
             'datasets',
             'files',
             'fit_command',
+            'atomic',
             'plots',
             'options',
             'errors',
@@ -303,7 +304,7 @@ def test_every_module_has_its_side():
         ),
         *('synthesizer', 'transformers', 'schema', 'noise', 'slices', 'grid', 'domain'),
         *('dtypes', 'datetimes', 'embedding', 'directions', 'audit_statistics'),
-        *('conditions', 'conditional_sampling'),
+        *('conditions', 'conditional_sampling', 'declared_combinations'),
     }
     assert set(sources()) - set(MAY_IMPORT) - set(AFTER) <= neither
 
