@@ -135,12 +135,21 @@ def _typed(values: pd.Series, column: Mapping[str, Any]) -> pd.Series:
 
 def _numbers(values: pd.Series) -> pd.Series:
     try:
-        return pd.to_numeric(values)
+        return pd.to_numeric(values.map(_number, na_action='ignore'))
     except (ValueError, TypeError):
         raise ValueError(
             f"Column '{values.name}' is declared numerical but holds other text; clean the column "
             'or declare it categorical.'
         ) from None
+
+
+def _number(text: str) -> int | float:
+    """A number by Python's rules; pandas' own parser crashes at exponents of many digits."""
+    if '_' in text:
+        raise ValueError('Underscores are for programs.')
+    number = float(text)
+    exact = number.is_integer() and abs(number) < 2**63 and text.strip().lstrip('+-').isdecimal()
+    return int(text) if exact else number
 
 
 def _boolean(text: str) -> bool | None:

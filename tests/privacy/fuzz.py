@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import inspect
 import json
 import random
 import resource
@@ -19,16 +20,19 @@ import sys
 import tempfile
 import time
 import warnings
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from mutations import damaged, repacked
 
-from sdv_slicedp import files
+from sdv_slicedp import files, json_records, release_file, release_manifest
 from sdv_slicedp.errors import ReleaseFormatError
 from sdv_slicedp.release import Release
 
+WATCHED = (release_file, release_manifest, json_records, files, zipfile, json.decoder)
+"""Modules whose branches guide atheris."""
 MEMORY = 2**30
 """Bytes that reading one file may take; those in question are below a megabyte."""
 SECONDS = 20.0  # of the processor; SDV looks through all of Faker at an unknown sdtype
@@ -170,14 +174,28 @@ def by_coverage(target: str, options: Sequence[str]) -> None:
     """Let atheris look for inputs; ends by itself only with an option such as ``-runs=``."""
     import atheris
 
-    read, good, _ = TARGETS[target]
-    atheris.instrument_all()
+    read, good, damage = TARGETS[target]
+    for module in WATCHED:
+        for name, function in list(vars(module).items()):
+            if inspect.isfunction(function) and function.__module__ == module.__name__:
+                setattr(module, name, atheris.instrument_func(function))
     folder = Path(tempfile.mkdtemp())
     for number, content in enumerate(good()):
         (folder / 'corpus').mkdir(exist_ok=True)
         (folder / 'corpus' / f'good-{number}').write_bytes(content)
     warnings.simplefilter('ignore')
-    atheris.Setup([sys.argv[0], *options, str(folder / 'corpus')], lambda data: read(data, folder))
+
+    def mutate(content: bytes, most: int, seed: int) -> bytes:
+        try:
+            return damage([content], random.Random(seed))[:most]
+        except Exception:  # it is no archive any more
+            return atheris.Mutate(content, most)
+
+    atheris.Setup(
+        [sys.argv[0], *options, str(folder / 'corpus')],
+        lambda content: read(content, folder),
+        custom_mutator=mutate,
+    )
     atheris.Fuzz()
 
 
