@@ -35,6 +35,7 @@ from sdv_slicedp import (
     stages,
     table_stages,
     training,
+    training_plan,
 )
 from sdv_slicedp.curator import Curator
 from sdv_slicedp.denoising import denoise
@@ -252,8 +253,12 @@ class RandomSliceSynthesizer(SlicedDPSynthesizer):
 
     def _train(self, release: Release, options: dict[str, Any], start: Any = None) -> None:
         target, rows = denoise(release), release.noisy_rows
-        enough = training.enough_epochs(release) if release.marginals else training.FEWEST_EPOCHS
-        steps = training.TrainingPlan(epochs=options['epochs'] or enough)
+        enough = (
+            training_plan.enough_epochs(release)
+            if release.marginals
+            else training_plan.FEWEST_EPOCHS
+        )
+        steps = training_plan.TrainingPlan(epochs=options['epochs'] or enough)
         pairs = divergence = PairDivergence(target, torch.device('cpu'))
         self.slices = [SliceLaw(one, pairs.offsets) for one in self.asked]
         if self.asked:

@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import urljoin
 from urllib.request import Request, urlopen
 
-from sdv_slicedp.files import write_whole
+from sdv_slicedp.atomic import write_whole
 
 DEFAULT_INDEX = 'https://pypi.org/simple'
 TIMEOUT = 60

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -67,6 +67,11 @@ def validate_budget(epsilon: float, delta: float) -> None:
 def budget_mu(epsilon: float, delta: float) -> float:
     """``mu`` of the Gaussian mechanism that is exactly ``(epsilon, delta)``-private."""
     validate_budget(epsilon, delta)
+    return _budget_mu(float(epsilon), float(delta))
+
+
+@lru_cache(maxsize=1024)
+def _budget_mu(epsilon: float, delta: float) -> float:
     import dp_accounting
 
     with np.errstate(divide='ignore'):

@@ -24,7 +24,7 @@ from sdv_slicedp.domain import (
     positions_of,
 )
 from sdv_slicedp.grid import Cells, Integers
-from sdv_slicedp.ledger import Ledger, LedgerEntry
+from sdv_slicedp.ledger import Entry, Ledger, LedgerEntry
 from sdv_slicedp.noise import partition_threshold
 from sdv_slicedp.release import ColumnRelease, Release
 from sdv_slicedp.slices import Pair
@@ -78,12 +78,28 @@ class Attacker:
 class WatchedCurator(Curator):
     """A curator whose answers an attacker reads; ``score`` adds up what they show."""
 
-    def __init__(self, attacker: Attacker, has_record: bool, ledger: Ledger) -> None:
+    def __init__(self, attacker: Attacker, has_record: bool) -> None:
         """Take one of the attacker's two worlds."""
-        super().__init__(attacker.table(has_record), ledger)
+        super().__init__(attacker.table(has_record), Ledger())
         self._attacker = attacker
         self._cells: list[Integers] = []
         self.score = 0.0
+
+    @property
+    def spent(self) -> tuple[Entry, ...]:
+        """What the answers have cost since the start."""
+        return self._ledger.entries
+
+    def start_again(self) -> None:
+        """Forget all answers and what they cost; the rows stay."""
+        self._ledger = Ledger()
+        self.score = 0.0
+
+    def row_count(self, sigma: float) -> int:
+        """As the curator's."""
+        answer = super().row_count(sigma)
+        self.score += (answer - len(self._attacker.rows) - 0.5) / sigma**2
+        return answer
 
     def counts(
         self, stage: str, text: str, slices: Sequence[tuple[ColumnDomain, Cells]], sigma: float

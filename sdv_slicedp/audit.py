@@ -6,12 +6,13 @@ that are not too rare for its number of runs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sdv_slicedp.accounting import epsilon_spent, validate_budget
-from sdv_slicedp.audit_statistics import event_epsilon, gaussian_epsilon_of, mu_bound
+from sdv_slicedp.audit_statistics import event_epsilon, gaussian_epsilon_of, mu_bound, shift_share
 from sdv_slicedp.audit_steps import STEPS, Trials
-from sdv_slicedp.ledger import positive_integer
+from sdv_slicedp.ledger import ProjectionEntry, positive_integer
+from sdv_slicedp.slice_energy import energy_law
 
 HEADING = f'{"step":<20}{"relation":<20}{"runs":>8}{"claim":>9}{"bound":>9}{"one event":>11}'
 
@@ -84,6 +85,24 @@ def judge(step: str, trials: Trials, delta: float, alpha: float) -> Finding:
         relation=trials.relation,
         runs=len(without),
         claim=claim,
-        bound=gaussian_epsilon_of(mu, delta),
+        bound=_epsilon_of(mu, trials, delta),
         event_bound=event_epsilon(with_it, without, claim / 2, delta, alpha / 2),
     )
+
+
+def _epsilon_of(mu: float, trials: Trials, delta: float) -> float:
+    """What guesses show of epsilon, the noise being Gaussian and the directions as they are drawn.
+
+    Few directions see most of a record seldom, and the claim has to allow for it. Guesses bound
+    how much of the move of a record shows for given directions, and Eq. (2) says what that means
+    for epsilon.
+    """
+    (entry, *others) = trials.entries
+    if others or not isinstance(entry, ProjectionEntry):
+        return gaussian_epsilon_of(mu, delta)
+    law = energy_law(entry.directions, entry.dimension, entry.slices)
+    share = shift_share(mu, entry.sensitivity / entry.sigma, law)
+    if not share > 0:
+        return 0.0
+    shown = replace(entry, sensitivity=share * entry.sensitivity, rounding=0.0)
+    return epsilon_spent((shown,), delta, trials.relation)

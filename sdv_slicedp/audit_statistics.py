@@ -10,8 +10,10 @@ import math
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.special import log_ndtr
+from scipy.special import log_ndtr, ndtr
 from scipy.stats import beta, binom, norm
+
+from sdv_slicedp.slice_energy import EnergyLaw
 
 Floats = npt.NDArray[np.float64]
 
@@ -58,6 +60,31 @@ def gaussian_epsilon_of(mu: float, delta: float) -> float:
     if mu <= 0 or excess(0.0) <= 0:
         return 0.0
     return float(brentq(excess, 0.0, mu * mu / 2 + mu * (10 - norm.ppf(delta))))
+
+
+def shift_share(mu: float, largest: float, law: EnergyLaw) -> float:
+    """How much of its shift a projection shows at least, if guesses show ``mu``.
+
+    Someone who knows the directions and guesses by the likelihood ratio is right with probability
+    ``E Phi(share * largest * sqrt(B) / 2)`` in either world, B being what the directions see.
+
+    Args:
+        mu: Lower bound from guesses, at the threshold 0.
+        largest: Shift where the directions see all, in units of the noise.
+        law: Law of B, from above, so that the share comes out too small rather than too large.
+    """
+    shifts = largest * np.sqrt(law.energies) / 2
+
+    def excess(share: float) -> float:
+        right = float(law.weights @ ndtr(share * shifts)) + law.excess
+        return right - float(ndtr(mu / 2))
+
+    if excess(0.0) >= 0:
+        return 0.0
+    high = 1.0
+    while excess(high) < 0:
+        high *= 2
+    return float(brentq(excess, 0.0, high))
 
 
 def event_epsilon(

@@ -22,7 +22,7 @@ from sdv_slicedp.curator import Curator
 from sdv_slicedp.domain import CategoricalDomain, ColumnDomain, NumericalDomain
 from sdv_slicedp.grid import Cells
 from sdv_slicedp.ledger import Entry, Ledger, LedgerEntry, ProjectionEntry
-from sdv_slicedp.mechanism import measure
+from sdv_slicedp.mechanism import measure, measure_projection
 from sdv_slicedp.noise import partition_threshold
 from sdv_slicedp.projection import Projection
 from sdv_slicedp.projection_privacy import PITCH_UNIT, calibrate_projection
@@ -69,17 +69,27 @@ class Trials:
 Ask = Callable[[WatchedCurator], object]
 
 
-def watched(attacker: Attacker, ask: Ask, runs: int) -> Trials:
-    """Put the same question in both worlds, ``runs`` times each."""
+def watched(
+    attacker: Attacker, ask: Ask, runs: int, columns: Sequence[ColumnRelease] = ()
+) -> Trials:
+    """Put the same question in both worlds, ``runs`` times each.
+
+    Args:
+        attacker: Knows all rows but one.
+        ask: The question.
+        runs: How often it is put, each time with new noise and a new ledger.
+        columns: Columns on public cells, where the question is about several of them.
+    """
     scores: tuple[list[float], list[float]] = ([], [])
     dearest: tuple[Entry, ...] = ()
     for has_record, found in zip((True, False), scores, strict=True):
+        curator = WatchedCurator(attacker, has_record)
+        curator.encode(columns)
         for _ in range(runs):
-            ledger = Ledger()
-            curator = WatchedCurator(attacker, has_record, ledger)
+            curator.start_again()
             ask(curator)
             found.append(curator.score)
-            dearest = max(dearest, ledger.entries, key=mu_squared)
+            dearest = max(dearest, curator.spent, key=mu_squared)
     return Trials((np.array(scores[0]), np.array(scores[1])), dearest)
 
 
@@ -102,6 +112,12 @@ def discovery_step(epsilon: float, delta: float, runs: int) -> Trials:
         pd.concat([pd.DataFrame(row)] * known, ignore_index=True), pd.DataFrame(row)
     )
     return watched(attacker, lambda c: stages.discover(c, UNKNOWN, budget, threshold_delta), runs)
+
+
+def rows_step(epsilon: float, delta: float, runs: int) -> Trials:
+    """The number of rows."""
+    sigma = stages.equal_sigma(1, budget_mu(epsilon, delta) ** 2)
+    return watched(known_rows(), lambda c: c.row_count(sigma), runs)
 
 
 def one_column_step(epsilon: float, delta: float, runs: int) -> Trials:
@@ -131,13 +147,7 @@ def _released(attacker: Attacker) -> list[ColumnRelease]:
 def _crossed_step(ask: Ask, runs: int) -> Trials:
     """A question about several columns, of which only public cells are known."""
     attacker = known_rows()
-    columns = _released(attacker)
-
-    def encoded(curator: WatchedCurator) -> None:
-        curator.encode(columns)
-        ask(curator)
-
-    return watched(attacker, encoded, runs)
+    return watched(attacker, ask, runs, _released(attacker))
 
 
 def selection_step(epsilon: float, delta: float, runs: int) -> Trials:
@@ -230,12 +240,16 @@ def projected(
     for world in (1, 0):
         found = []
         for _ in range(runs // copies):
-            projection = worlds[world].release(entry)
-            values = projection.values * projection.pitch
-            first, second = (each.exact(projection) for each in worlds)
-            found.append((values - (first + second) / 2) @ (second - first) / entry.sigma**2)
+            found.append(_line_scores(worlds, worlds[world].release(entry)))
         scores.append(np.concatenate(found))
     return Trials((scores[0], scores[1]), (entry,), REPLACE_ONE)
+
+
+def _line_scores(worlds: Sequence[ProjectedRow], projection: Projection) -> Floats:
+    """Log-likelihood ratio of each line being the second row, the directions being known."""
+    first, second = (each.exact(projection) for each in worlds)
+    lines = projection.values * projection.pitch
+    return np.asarray((lines - (first + second) / 2) @ (second - first) / projection.sigma**2)
 
 
 def entry_for(
@@ -259,8 +273,30 @@ def sphere_step(epsilon: float, delta: float, runs: int) -> Trials:
     return projected(far_apart(MIXED), MIXED, entry, runs)
 
 
+def projection_step(epsilon: float, delta: float, runs: int) -> Trials:
+    """The whole projection mechanism with public domains, from its release alone.
+
+    On its full basis, lines of one row are as good as releases, and their order tells nothing.
+    """
+    rows = far_apart(MIXED)
+    worlds = [ProjectedRow(row, MIXED) for row in rows]
+    releases = [
+        measure_projection(
+            pd.concat([rows[world]] * runs, ignore_index=True),
+            MIXED,
+            epsilon=epsilon,
+            delta=delta,
+            ledger=Ledger(),
+        )
+        for world in (1, 0)
+    ]
+    found = [_line_scores(worlds, each.projection) for each in releases if each.projection]
+    return Trials((found[0], found[1]), releases[0].ledger, REPLACE_ONE)
+
+
 STEPS: dict[str, Callable[[float, float, int], Trials]] = {
     'domain': discovery_step,
+    'rows': rows_step,
     'one-column': one_column_step,
     'selection': selection_step,
     'pairs': pairs_step,
@@ -268,5 +304,6 @@ STEPS: dict[str, Callable[[float, float, int], Trials]] = {
     'histogram': histogram_step,
     'projection-bases': bases_step,
     'projection-sphere': sphere_step,
+    'projection': projection_step,
 }
 """Every private step, from a budget and a number of runs; each spends the whole budget."""

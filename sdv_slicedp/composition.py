@@ -89,6 +89,7 @@ def delta(groups: Groups, epsilon: float, projections: Projections = ()) -> floa
     return math.exp(_SLACK) * found
 
 
+@lru_cache(maxsize=1024)
 def gaussian_epsilon(groups: Groups, delta: float, projections: Projections = ()) -> float:
     """Epsilon of the Gaussian mechanism that all are post-processed from, at the largest shifts."""
     b_squared = _correction(groups, projections)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,29 @@ from sdv_slicedp.record_maps import RecordMaps
 
 _MOST_DRAWN = 100_000
 """Rows that are drawn at a time where a first draw did not do."""
+_MORE = 4
+"""Each try may have so many times the candidates of the one before for each row that is left."""
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """Conditions that have been checked; SDV hands them through as it would the frame.
+
+    Attributes:
+        index: Index of the frame.
+        columns: What is asked of each column.
+    """
+
+    index: pd.Index
+    columns: dict[str, Asked]
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.index)
+
+    def copy(self) -> Wanted:
+        """The same; nothing in it is written to."""
+        return self
 
 
 class ConditionalSampling:
@@ -31,25 +55,51 @@ class ConditionalSampling:
     _maps: RecordMaps
     _data_processor: Any
     _random_state_set: bool
+    _table_name: str
 
     def _released(self) -> tuple[ColumnDomain, ...]:
         """Domains of the measured columns."""
         raise NotImplementedError
 
-    def _validate_conditions_unseen_columns(self, conditions: pd.DataFrame) -> None:
-        """Refuse conditions that no row can meet, before anything is sampled.
+    def sample_remaining_columns(
+        self, known_columns: pd.DataFrame, *arguments: Any, **options: Any
+    ) -> dict[str, pd.DataFrame]:
+        """Sample the other columns of rows of which some are known, as SDV does.
+
+        Args:
+            known_columns: Some columns of the rows; may have no rows.
+            arguments: As SDV's, such as ``max_tries_per_batch``.
+            options: The same by name.
 
         Raises:
             SamplingError: If the synthesizer is not fitted.
             ValueError: If a column is not modelled, or a value is not in its domain.
         """
         self._validate_fit_before_sample()  # type: ignore[attr-defined]
-        self._asked(conditions)
-        self._validate_transform_constraints(conditions)  # type: ignore[attr-defined]
+        wanted = self._wanted(known_columns)
+        if not len(wanted):
+            columns = list(self._data_processor.metadata.columns)
+            return {self._table_name: pd.DataFrame(columns=columns, index=known_columns.index)}
+        sampled: dict[str, pd.DataFrame] = super().sample_remaining_columns(  # type: ignore[misc]
+            wanted, *arguments, **options
+        )
+        return sampled
+
+    def _make_condition_dfs(self, conditions: Any) -> list[Wanted]:
+        """Conditions, checked before anything is sampled; those on the same columns are one.
+
+        Raises:
+            ValueError: If a column is not modelled, or a value is not in its domain.
+        """
+        made = super()._make_condition_dfs(conditions)  # type: ignore[misc]
+        return [self._wanted(frame) for frame in made if len(frame)]
+
+    def _validate_conditions_unseen_columns(self, conditions: Wanted) -> None:
+        """Nothing is left to check."""
 
     def _sample_with_conditions(
         self,
-        conditions: pd.DataFrame,
+        conditions: Wanted,
         max_tries_per_batch: int,
         batch_size: int | None,
         progress_bar: Any = None,
@@ -59,7 +109,7 @@ class ConditionalSampling:
         """A row for each row of ``conditions``, by the order of its index, as SDV gives them.
 
         Args:
-            conditions: Some columns of the rows.
+            conditions: What is asked of some columns.
             max_tries_per_batch: How often rows are drawn that constraints refuse.
             batch_size: Rows that are drawn at a time; ``None`` for all.
             progress_bar: Is told how many rows there are.
@@ -68,12 +118,11 @@ class ConditionalSampling:
         """
         if self._model is not None and not self._random_state_set:
             self._set_random_state(FIXED_RNG_SEED)  # type: ignore[attr-defined]
-        wanted = self._asked(conditions)
-        step = batch_size or max(len(conditions), 1)
+        step = batch_size or len(conditions)
         batches = []
-        for start in range(0, max(len(conditions), 1), step):
+        for start in range(0, len(conditions), step):
             numbers = np.arange(start, min(start + step, len(conditions)))
-            rows = self._rows_given(wanted, numbers, max_tries_per_batch)
+            rows = self._rows_given(conditions.columns, numbers, max_tries_per_batch)
             if output_file_path:
                 _append(rows, Path(output_file_path))
             if progress_bar is not None:
@@ -108,12 +157,15 @@ class ConditionalSampling:
         """
         measured = self._released()
         native = {n for n in wanted if self._data_processor.domains[n] in measured}
+        derived = set(wanted) - native
         kept, left = [], numbers
         for trial in range(max(max_tries, 1)):
-            copies = 1 if trial == 0 else max(_MOST_DRAWN // len(left), 1)
-            drawn = np.repeat(left, copies)
+            room = max(_MOST_DRAWN // len(left), 1)
+            candidates = min(_MORE**trial, room)
+            drawn = np.repeat(left, room if trial and derived else candidates)
             made = self._sample(len(drawn), {n: wanted[n].positions[drawn] for n in native})
-            drawn, made = self._matching(made, drawn, wanted, set(wanted) - native)
+            matching = self._matching(made, drawn, wanted, derived, candidates)
+            drawn, made = drawn[matching], made.iloc[matching].reset_index(drop=True)
             rows = self._data_processor.reverse_transform(made)
             for name, column in wanted.items():
                 rows[name] = column.shown.array[drawn]
@@ -131,17 +183,29 @@ class ConditionalSampling:
         drawn: npt.NDArray[np.int64],
         wanted: dict[str, Asked],
         names: set[str],
-    ) -> tuple[npt.NDArray[np.int64], pd.DataFrame]:
-        """The rows, and their numbers, that have what is wanted of some columns."""
+        most: int,
+    ) -> npt.NDArray[np.int64]:
+        """Positions of the first rows for each number, at most so many, that have what is wanted.
+
+        The rest of a row is made up only for these: a column of personal data takes far longer
+        than all columns of the model.
+        """
         matches = np.ones(len(drawn), dtype=bool)
         for name in names:
             found = positions_of(made[name], self._data_processor.domains[name])
             matches &= found == wanted[name].positions[drawn]
-        return drawn[matches], made[matches].reset_index(drop=True)
+        places = np.flatnonzero(matches)
+        numbers = drawn[places]  # in ascending order
+        return places[np.arange(len(places)) - np.searchsorted(numbers, numbers) < most]
 
-    def _asked(self, conditions: pd.DataFrame) -> dict[str, Asked]:
+    def _wanted(self, conditions: pd.DataFrame) -> Wanted:
         processor = self._data_processor
-        return asked(conditions, processor.metadata.columns, processor.domains, processor.families)
+        conditions = conditions.rename(columns=str)
+        columns = asked(
+            conditions, processor.metadata.columns, processor.domains, processor.families
+        )
+        self._validate_transform_constraints(conditions)  # type: ignore[attr-defined]
+        return Wanted(conditions.index, columns)
 
 
 def _append(rows: pd.DataFrame, path: Path) -> None:

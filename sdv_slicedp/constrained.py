@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,7 +72,7 @@ class ConstrainedSynthesizer(RowBlindSynthesizer):
             NotFittedError: If the synthesizer is not fitted.
         """
         rows = validation.named_by_text(synthetic_data)
-        for constraint, flags in self._checks(rows):
+        for constraint, flags in self._checks(rows, self._constraints):
             if not flags.all():
                 raise ConstraintNotMetError(
                     f'{type(constraint).__name__} is not met in {int((~flags).sum())} of '
@@ -82,7 +82,7 @@ class ConstrainedSynthesizer(RowBlindSynthesizer):
     def reverse_transform_constraints(self, sampled: pd.DataFrame) -> pd.DataFrame:
         """The sampled rows that meet all constraints."""
         kept = np.ones(len(sampled), dtype=bool)
-        for _, flags in self._checks(sampled):
+        for _, flags in self._checks(sampled, self._constraints):
             kept &= flags
         return sampled[kept]
 
@@ -107,6 +107,10 @@ class ConstrainedSynthesizer(RowBlindSynthesizer):
         """The maps that the next fit is to measure with."""
         return cag.record_maps(self._constraints, self._domains(), self._columns())
 
+    def _public(self) -> tuple[str, ...]:
+        """The columns whose domains the user attests as public, and the joint ones."""
+        return (*self._attested(), *cag.declared_columns(self._maps))
+
     def _released(self) -> tuple[ColumnDomain, ...]:
         """Domains of the measured columns in the release.
 
@@ -115,12 +119,14 @@ class ConstrainedSynthesizer(RowBlindSynthesizer):
         """
         raise NotImplementedError
 
-    def _checks(self, rows: pd.DataFrame) -> Iterator[tuple[Any, Flags]]:
-        """Each constraint, and which of some synthetic rows meet it."""
-        if self._constraints and len(rows):
+    def _checks(
+        self, rows: pd.DataFrame, constraints: Sequence[Any]
+    ) -> Iterator[tuple[Any, Flags]]:
+        """Each of some constraints, and which of some synthetic rows meet it."""
+        if constraints and len(rows):
             checker = Checker(self._maps, self._released())
             processed = self._data_processor.transform(rows)
-            for constraint in self._constraints:
+            for constraint in constraints:
                 yield constraint, checker.valid(constraint, rows, processed)
 
     def _get_all_constraints_list(self) -> list[Any]:
@@ -134,15 +140,17 @@ class ConstrainedSynthesizer(RowBlindSynthesizer):
         Raises:
             ConstraintNotMetError: If they contradict a constraint all of whose columns they fix.
         """
-        checker = Checker(self._maps, self._released())
-        for constraint in self._constraints:
-            if cag.is_predefined(constraint) and set(cag.columns_of(constraint)) <= set(table_data):
-                processed = self._data_processor.transform(table_data)
-                if not checker.valid(constraint, table_data, processed).all():
-                    raise ConstraintNotMetError(
-                        f'The conditions are not valid: they contradict {type(constraint).__name__}'
-                        f'({", ".join(cag.columns_of(constraint))}).'
-                    )
+        fixed = [
+            constraint
+            for constraint in self._constraints
+            if cag.is_predefined(constraint) and set(cag.columns_of(constraint)) <= set(table_data)
+        ]
+        for constraint, flags in self._checks(table_data, fixed):
+            if not flags.all():
+                raise ConstraintNotMetError(
+                    f'The conditions are not valid: they contradict {type(constraint).__name__}'
+                    f'({", ".join(cag.columns_of(constraint))}).'
+                )
         return table_data
 
     def _sample_rows(

@@ -18,6 +18,7 @@ from sdv.errors import NotFittedError, SynthesizerInputError
 
 from sdv_slicedp import dtypes
 from sdv_slicedp.constraints import columns_of, edges_of
+from sdv_slicedp.declared_combinations import DeclaredCombinations
 from sdv_slicedp.domain import ColumnDomain, NumericalDomain
 from sdv_slicedp.joint_columns import Combinations
 from sdv_slicedp.orders import Edge, least_above
@@ -54,6 +55,8 @@ class Checker:
             return np.asarray(np.isnan(values) | multiple)
         if isinstance(constraint, OneHotEncoding):
             return _one_hot(processed, columns_of(constraint))
+        if isinstance(constraint, DeclaredCombinations):
+            return _declared(constraint, processed)
         if isinstance(constraint, FixedCombinations):
             return self._released(constraint, processed)
         flags = np.asarray(constraint.is_valid(rows), dtype=bool)
@@ -89,6 +92,13 @@ class Checker:
 
 def _numbers(processed: pd.DataFrame, name: str) -> npt.NDArray[np.float64]:
     return np.asarray(processed[name].to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def _declared(constraint: DeclaredCombinations, processed: pd.DataFrame) -> Flags:
+    known = set(map(tuple, constraint.combinations))
+    columns = (processed[name].astype(object) for name in constraint.column_names)
+    records = zip(*(column.where(column.notna(), None) for column in columns), strict=True)
+    return np.array([record in known for record in records], dtype=bool)
 
 
 def _one_hot(processed: pd.DataFrame, names: Sequence[str]) -> Flags:

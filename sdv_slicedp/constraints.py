@@ -27,12 +27,21 @@ from sdv.errors import SamplingError, SynthesizerInputError
 from sdv.metadata import Metadata
 
 from sdv_slicedp import validation
+from sdv_slicedp.declared_combinations import DeclaredCombinations
 from sdv_slicedp.domain import CategoricalDomain, ColumnDomain, NumericalDomain
-from sdv_slicedp.joint_columns import Combinations, OneHot
+from sdv_slicedp.errors import DomainError
+from sdv_slicedp.joint_columns import Combinations, OneHot, with_values
 from sdv_slicedp.orders import Edge, in_sequence, ordered
 from sdv_slicedp.record_maps import Differences, Increments, RecordMap, RecordMaps
 
-PREDEFINED = (Inequality, Range, FixedCombinations, FixedIncrements, OneHotEncoding)
+PREDEFINED = (
+    Inequality,
+    Range,
+    FixedCombinations,
+    DeclaredCombinations,
+    FixedIncrements,
+    OneHotEncoding,
+)
 
 
 def admitted(
@@ -84,7 +93,7 @@ def _admitted(
 
 def refuse_late(added: Sequence[Any]) -> None:
     """Refuse constraints that a release must have been measured for."""
-    if any(isinstance(constraint, FixedCombinations) for constraint in added):
+    if any(type(constraint) is FixedCombinations for constraint in added):
         raise SynthesizerInputError(
             'FixedCombinations cannot be added after the fit: which combinations there are has to '
             'be measured. Make a new synthesizer, add it, and fit that, which spends budget again.'
@@ -169,11 +178,17 @@ def maps_of_release(
         SynthesizerInputError: If its columns are neither.
     """
     plain = RecordMaps(planned.columns)
-    combined = any(isinstance(constraint, FixedCombinations) for constraint in constraints)
+    combined = any(type(constraint) is FixedCombinations for constraint in constraints)
     if planned.parts and not combined and _kinds(released) == _kinds(plain.columns):
         return plain
     validation.check_release(released, planned.measured)
     return planned
+
+
+def declared_columns(maps: RecordMaps) -> tuple[str, ...]:
+    """Joint columns whose combinations are declared, and so taken as public."""
+    joint = (part for part in maps.parts if isinstance(part, Combinations))
+    return tuple(part.name for part in joint if part.declared is not None)
 
 
 def _kinds(domains: Sequence[ColumnDomain]) -> dict[str, str]:
@@ -212,17 +227,37 @@ def _differences(constraints: Sequence[Any], domains: Domains, names: set[str]) 
 
 
 def _combinations(constraints: Sequence[Any], domains: Domains, names: set[str]) -> list[RecordMap]:
+    declared = [c for c in constraints if isinstance(c, DeclaredCombinations)]
     groups: list[list[str]] = []
     for constraint in constraints:
-        if isinstance(constraint, FixedCombinations):
+        if type(constraint) is FixedCombinations:
             overlapping = [g for g in groups if set(g) & set(constraint.column_names)]
             groups = [g for g in groups if g not in overlapping]
             merged = [name for group in overlapping for name in group] + constraint.column_names
             groups.append(list(dict.fromkeys(merged)))
+    uses = [name for group in (*groups, *(c.column_names for c in declared)) for name in group]
+    for name in uses:
+        if uses.count(name) > 1:
+            raise DomainError(
+                f"Column '{name}' is in DeclaredCombinations and in another constraint of "
+                'combinations. Declare the combinations of all their columns together.'
+            )
     return [
-        Combinations(_categorical(group, domains), _unused('#'.join(group), names))
-        for group in groups
+        *(_declared_map(constraint, domains, names) for constraint in declared),
+        *(
+            Combinations(_categorical(group, domains), _unused('#'.join(group), names))
+            for group in groups
+        ),
     ]
+
+
+def _declared_map(
+    constraint: DeclaredCombinations, domains: Domains, names: set[str]
+) -> Combinations:
+    columns = _categorical(constraint.column_names, domains)
+    declared = tuple(tuple(combination) for combination in constraint.combinations)
+    name = _unused('#'.join(constraint.column_names), names)
+    return Combinations(with_values(columns, declared), name, declared)
 
 
 def _categorical(names: Sequence[str], domains: Domains) -> tuple[CategoricalDomain, ...]:

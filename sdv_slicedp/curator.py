@@ -3,7 +3,8 @@
 Formal guarantees:
     Every answer is a vector of integers with discrete Gaussian noise from operating-system entropy
     (``noise.py``). Its entry goes to the ledger before the rows are touched. Which questions may
-    be asked, and at what cost, is up to ``mechanism.py``.
+    be asked, and at what cost, is up to ``mechanism.py``. Each method states its relation, how
+    far the exact answer of a neighbouring table is away (its sensitivity), and what is public.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ class Curator:
         """Noisy number of rows.
 
         Formal guarantees:
-            A record changes the number by 1: one slice of one cell.
+            Relation: ``add_or_remove_one``. Sensitivity: 1, as one slice of one cell; 0 under
+            ``replace_one``, where it is charged like any slice. Public: ``sigma``.
         """
         self._ledger.record(LedgerEntry('rows', 'number of rows', 1, sigma, 1))
         exact = np.array([len(self._table)], dtype=np.int64)
@@ -73,7 +75,8 @@ class Curator:
             sigma: Admissible noise scale.
 
         Formal guarantees:
-            A row lies in at most one cell of a slice, so a record changes one count, by 1.
+            Relation: either. Sensitivity: a row lies in at most one cell of a slice, so a record
+            more changes one count, by 1; a replaced one changes two. Public: all arguments.
         """
         self._ledger.record(LedgerEntry(stage, text, len(slices), sigma, len(slices)))
         return [
@@ -85,7 +88,9 @@ class Curator:
         """Noisy counts of the decimals of numbers and of the time steps of datetimes.
 
         Formal guarantees:
-            A row has one resolution per column, so a record changes one count of each, by 1.
+            Relation: either. Sensitivity: a row has at most one resolution per column, so a record
+            more changes one count of each, by 1; a replaced one changes two. Public: all
+            arguments.
         """
         text = 'decimals of numbers, steps of datetimes'
         self._ledger.record(LedgerEntry('domain', text, len(domains), sigma, len(domains)))
@@ -102,10 +107,11 @@ class Curator:
         """Values whose noisy count reaches a threshold (partition selection).
 
         Formal guarantees:
-            A record adds 1 to one value's count per column. A value that only this record has
-            is shown with probability at most ``threshold_delta`` over all columns together.
-            Values of different types are counted apart (1, 1.0 and True are equal), and sorted,
-            so neither their type nor their order depends on the order of the rows.
+            Relation: either. Sensitivity: a record more adds 1 to one value's count per column; a
+            replaced one also takes 1 from another. A value that only this record has is shown
+            with probability at most ``threshold_delta`` over all columns together. Public: all
+            arguments. Values of different types are counted apart (1, 1.0 and True are equal), and
+            sorted, so neither their type nor their order depends on the order of the rows.
         """
         text = 'categories with a noisy count above a threshold'
         entry = LedgerEntry('domain', text, len(names), sigma, len(names), threshold_delta)
@@ -122,7 +128,11 @@ class Curator:
         return found
 
     def encode(self, columns: Sequence[ColumnRelease]) -> None:
-        """Keep the pair cell of every row and column, ``n_bins`` where it is not counted."""
+        """Keep the pair cell of every row and column, ``n_bins`` where it is not counted.
+
+        Formal guarantees:
+            Answers nothing. One row at a time. Public: ``columns``.
+        """
         self._sizes = [column.n_bins for column in columns]
         self._codes = []
         for column in columns:
@@ -139,7 +149,9 @@ class Curator:
         """Noisy L1 distance of each two-column table from public expected counts.
 
         Formal guarantees:
-            A record changes one count of a table by 1, so each distance by at most 1.
+            Relation: ``add_or_remove_one``; a replaced record may change a distance by 2, which
+            accounting refuses. Sensitivity: a record more changes one count of a table by 1, so
+            each distance by at most 1. Public: all arguments.
         """
         text = 'distance of each pair of columns from independence'
         self._ledger.record(LedgerEntry('selection', text, len(pairs), sigma, len(pairs)))
@@ -150,7 +162,8 @@ class Curator:
         """Noisy tables of two or three columns over their pair cells.
 
         Formal guarantees:
-            A row lies in at most one cell of a table, so a record changes one count, by 1.
+            Relation: either. Sensitivity: a row lies in at most one cell of a table, so a record
+            more changes one count, by 1; a replaced one changes two. Public: all arguments.
         """
         self._ledger.record(entry)
         tables = (self._crossed(columns) for columns in asked)
@@ -160,9 +173,10 @@ class Curator:
         """All records on new random directions, with noise, in random order.
 
         Formal guarantees:
-            Relation ``replace_one``: one row differs. In units of the lattice it moves by at most
-            ``(entry.sensitivity * sqrt(B) + entry.rounding) / pitch``, B being what the directions
-            see of the squared move, Eq. (20). The directions do not depend on the rows.
+            Relation: ``replace_one``. Sensitivity: one row moves, in units of the lattice by at
+            most ``(entry.sensitivity * sqrt(B) + entry.rounding) / pitch``, B being what the
+            directions see of the squared move, Eq. (20). Public: all arguments, the number of rows,
+            and the directions, which do not depend on the rows.
         """
         self._ledger.record(entry)
         directions = draw_directions(entry.directions, entry.dimension, entry.slices)

@@ -15,7 +15,15 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtri
 
-from sdv_slicedp.domain import MAX_UNITS, MISSING, Category, NumericalDomain, to_units
+from sdv_slicedp.domain import (
+    MAX_UNITS,
+    MISSING,
+    CategoricalDomain,
+    Category,
+    NumericalDomain,
+    to_units,
+    with_category,
+)
 from sdv_slicedp.grid import Cells, Floats, Integers, within
 
 MAX_DECIMALS = 12
@@ -89,7 +97,11 @@ def finest_needed(counts: Integers, sigma: float) -> int:
 
 
 def resolution_cells(values: Floats, sdtype: str) -> tuple[Integers, int]:
-    """Cell of each value in its column's resolution slice, and the number of cells."""
+    """Cell of each value in its column's resolution slice, and the number of cells.
+
+    Formal guarantees:
+        One row at a time. Public: ``sdtype``.
+    """
     if sdtype == 'datetime':
         return time_cells(values), len(TIME_STEPS)
     return decimal_cells(values), DECIMAL_CELLS
@@ -158,6 +170,9 @@ def by_type(values: pd.Series) -> list[pd.Series]:
 
     Values that are equal but of different types, such as 1 and True, must not share a count,
     or its label would be that of the first row.
+
+    Formal guarantees:
+        One row at a time; it goes to at most one of the parts.
     """
     objects = values.astype(object)
     kinds = objects.map(_category_type)
@@ -180,6 +195,16 @@ def in_public_order(values: Iterable[Any]) -> tuple[Category, ...]:
     plain = [v + 0.0 if isinstance(v, float) else v for v in plain]  # -0.0 and 0.0 are equal
     plain.sort(key=lambda c: (CATEGORY_TYPES.index(type(c)), c))
     return tuple(dict.fromkeys(plain))
+
+
+def with_categories(domain: CategoricalDomain, found: tuple[Category, ...]) -> CategoricalDomain:
+    """The domain with the values that were found, and a cell for all others.
+
+    That cell is the category that the user has named for it, or else one that is never shown.
+    """
+    if domain.remainder is None:
+        return replace(domain, categories=found, has_other=True)
+    return replace(domain, categories=with_category(found, domain.remainder))
 
 
 def outermost(cells: Cells, counts: Floats, spread: Floats) -> tuple[int, int] | None:

@@ -8,7 +8,8 @@ they may be applied to private rows on either side of the boundary.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,8 @@ class CategoricalDomain:
         categories: The possible values, in order; ``None`` if they must be discovered.
         has_missing: Whether there is a cell for missing values (code ``len(categories)``).
         has_other: Whether there is a remainder cell for all other values (the last code).
+        remainder: The category that all other values count for, if the user has named one. Only
+            the private rows need it: a release has a category like any other in its place.
     """
 
     name: str
@@ -41,6 +44,7 @@ class CategoricalDomain:
     categories: tuple[Category, ...] | None
     has_missing: bool
     has_other: bool = False
+    remainder: Category | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -83,6 +87,25 @@ class NumericalDomain:
 
 
 ColumnDomain = CategoricalDomain | NumericalDomain
+
+
+def with_category(categories: tuple[Category, ...], named: Category) -> tuple[Category, ...]:
+    """Categories with one more at the end, if it is not among them."""
+    return categories if named in categories else (*categories, named)
+
+
+def with_remainders(
+    domains: Sequence[ColumnDomain], remainders: Mapping[str, Category]
+) -> tuple[ColumnDomain, ...]:
+    """Domains with a named category, by column, for the values that are in no other one."""
+    named: list[ColumnDomain] = []
+    for domain in domains:
+        if isinstance(domain, CategoricalDomain) and domain.name in remainders:
+            remainder, known = remainders[domain.name], domain.categories
+            known = None if known is None else with_category(known, remainder)
+            domain = replace(domain, categories=known, remainder=remainder)
+        named.append(domain)
+    return tuple(named)
 
 
 def to_units(values: npt.NDArray[np.float64], step: tuple[int, int]) -> npt.NDArray[np.float64]:
@@ -129,6 +152,9 @@ def positions_of(values: pd.Series, domain: ColumnDomain) -> npt.NDArray[np.int6
 
     Returns:
         :func:`category_codes` or :func:`grid_positions`, shape ``(n,)``.
+
+    Formal guarantees:
+        One row at a time. Public: ``domain``.
     """
     if isinstance(domain, CategoricalDomain):
         return category_codes(values, domain)
@@ -144,7 +170,8 @@ def category_codes(values: pd.Series, domain: CategoricalDomain) -> npt.NDArray[
 
     Returns:
         Codes of shape ``(n,)``: ``0..len(categories) - 1``, then the missing cell, then the
-        remainder cell; ``UNCOUNTED`` for values that have no cell.
+        remainder cell; ``UNCOUNTED`` for values that have no cell. Values that are no category
+        have the code of ``remainder``, if there is one.
     """
     if domain.categories is None:
         raise ValueError(f"The domain of column '{domain.name}' is not complete.")
@@ -156,5 +183,7 @@ def category_codes(values: pd.Series, domain: CategoricalDomain) -> npt.NDArray[
     absent = objects.isna().to_numpy()
     outside = (codes < 0) & ~absent
     codes[outside] = domain.n_cells - 1 if domain.has_other else UNCOUNTED
+    if domain.remainder is not None:
+        codes[outside] = domain.categories.index(domain.remainder)
     codes[absent] = len(domain.categories) if domain.has_missing else UNCOUNTED
     return codes

@@ -117,6 +117,10 @@ def project(
 
     Returns:
         Shape ``(n, m)``, in units of ``1 / UNIT`` times the unit of ``directions``.
+
+    Formal guarantees:
+        One row at a time. Public: ``laid_out`` and ``directions``. How far a row can move:
+        :func:`sensitivity`.
     """
     total = np.zeros((len(positions[0]), directions.shape[1]), dtype=np.int64)
     for block, column in zip(laid_out, positions, strict=True):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ import numpy as np
 import pandas as pd
 from sdv.metadata import Metadata
 from sdv.metadata.errors import InvalidMetadataError
+
+from sdv_slicedp.atomic import write_whole
 
 TRUE_WORDS = ('true', 't', 'yes', 'y', '1', '1.0')
 FALSE_WORDS = ('false', 'f', 'no', 'n', '0', '0.0')
@@ -102,19 +103,6 @@ def check_writable(path: Path) -> None:
         raise PermissionError(f"Cannot write '{path}': {error.strerror}.") from None
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` make a file beside ``path``, then move it there in one step."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.part')
-    os.close(handle)
-    part = Path(name)
-    try:
-        write(part)
-        part.chmod(0o666 & ~_umask())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` in UTF-8."""
     write_whole(path, lambda part: part.write_text(text, encoding='utf-8'))
@@ -133,12 +121,6 @@ def _is_whole(values: pd.Series) -> bool:
     return bool((numbers == np.rint(numbers)).all() and (numbers.abs() < 2**53).all())
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def _typed(values: pd.Series, column: Mapping[str, Any]) -> pd.Series:
     sdtype = column.get('sdtype')
     if sdtype == 'numerical':
@@ -153,12 +135,21 @@ def _typed(values: pd.Series, column: Mapping[str, Any]) -> pd.Series:
 
 def _numbers(values: pd.Series) -> pd.Series:
     try:
-        return pd.to_numeric(values)
+        return pd.to_numeric(values.map(_number, na_action='ignore'))
     except (ValueError, TypeError):
         raise ValueError(
             f"Column '{values.name}' is declared numerical but holds other text; clean the column "
             'or declare it categorical.'
         ) from None
+
+
+def _number(text: str) -> int | float:
+    """A number by Python's rules; pandas' own parser crashes at exponents of many digits."""
+    if '_' in text:
+        raise ValueError('Underscores are for programs.')
+    number = float(text)
+    exact = number.is_integer() and abs(number) < 2**63 and text.strip().lstrip('+-').isdecimal()
+    return int(text) if exact else number
 
 
 def _boolean(text: str) -> bool | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
+
+from sdv.errors import RefitWarning
 
 from sdv_slicedp.ledger import Ledger
 from sdv_slicedp.release import Release
@@ -25,6 +28,17 @@ class FitHistory:
     def has_spent(self) -> bool:
         """Whether any fit has touched any rows."""
         return bool(self.records)
+
+    def warn_of(self, epsilon: float, delta: float) -> None:
+        """Warn of a fit that spends so much, if any has spent before."""
+        if self.has_spent:
+            warnings.warn(
+                f'This synthesizer has spent privacy budget before; this fit spends another '
+                f'(epsilon={epsilon}, delta={delta}). To train again without spending, use '
+                'refit().',
+                RefitWarning,
+                stacklevel=3,
+            )
 
     def begin(self, request: FitRecord) -> Ledger:
         """Start a fit; its ledger is part of the history from now on."""

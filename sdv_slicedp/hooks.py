@@ -9,8 +9,9 @@ from __future__ import annotations
 import datetime
 import warnings
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ from sdv.metadata.metadata import Metadata
 from sdv.single_table.base import BaseSingleTableSynthesizer
 
 from sdv_slicedp import encoding, frames, schema, transformers, validation
-from sdv_slicedp.domain import ColumnDomain
+from sdv_slicedp.atomic import write_whole
+from sdv_slicedp.domain import Category, ColumnDomain, with_remainders
 
 # The user's metadata may hold private ranges: it is watched for changes from outside, so that
 # neither the synthesizer nor its saved file can reach it.
@@ -32,14 +34,22 @@ _WATCHED: weakref.WeakKeyDictionary[Any, weakref.ref[Any]] = weakref.WeakKeyDict
 
 @contextmanager
 def unwarned() -> Iterator[None]:
-    """Nobody hears of an overflow or an odd value: that would tell about a private cell."""
+    """Nobody hears of an overflow or an odd value: that would tell about a private cell.
+
+    Nor of the shape of an array that memory did not suffice for: that has the number of rows.
+    """
     with warnings.catch_warnings(), np.errstate(all='ignore'):
         warnings.simplefilter('ignore')
-        yield
+        try:
+            yield
+        except MemoryError:
+            raise MemoryError('There is not enough memory for this table.') from None
 
 
 class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
     """A synthesizer that knows a table by its public schema only.
+
+    ``remainder`` names categories, by column, for the values that are in no other one.
 
     Args:
         metadata: SDV metadata of one table.
@@ -48,6 +58,8 @@ class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
         enforce_rounding: Round samples to the decimals of their column.
         locales: Locales of generated personal data.
     """
+
+    remainder: Mapping[str, Category] | None = None
 
     def __init__(
         self,
@@ -141,6 +153,17 @@ class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
             self._start(data, table, domains)
         return {self._table_name: self._encoded(table).copy()}
 
+    def save(self, filepath: str | Path) -> None:
+        """Save the synthesizer as a pickle; an existing file is replaced in one step.
+
+        Args:
+            filepath: The file.
+
+        Raises:
+            OSError: If the file cannot be written; then the old one is still there.
+        """
+        write_whole(Path(filepath), super().save)
+
     def _columns(self) -> dict[str, Any]:
         return dict(self._get_table_metadata().columns)
 
@@ -151,7 +174,14 @@ class RowBlindSynthesizer(BaseSingleTableSynthesizer):  # type: ignore[misc]
     def _domains(self) -> tuple[ColumnDomain, ...]:
         if not self._columns():
             raise InvalidMetadataError('The metadata is empty: it needs one table with columns.')
-        return schema.column_domains(self._columns(), self.public_domain, self._keys())
+        domains = schema.column_domains(self._columns(), self.public_domain, self._keys())
+        return with_remainders(domains, self.remainder or {})
+
+    def _discrete(self) -> list[str]:
+        """The modelled columns of categories, but for booleans."""
+        modelled = schema.modelled_columns(self._columns(), self._keys())
+        kinds = {name: schema.modelled_sdtype(self._columns()[name]) for name in modelled}
+        return [name for name, kind in kinds.items() if kind in {'categorical', 'ordinal'}]
 
     def _attested(self) -> tuple[str, ...]:
         """The modelled columns whose ranges are attested as public."""

@@ -18,21 +18,20 @@ from sdv_slicedp.domain import (
     NumericalDomain,
     category_codes,
 )
+from sdv_slicedp.errors import DomainError
 from sdv_slicedp.record_maps import arrays
 
 
 @dataclass(frozen=True)
-class Combinations:
-    """Discrete columns as one, whose categories are the combinations that occur, as JSON.
-
-    A record with a value outside of a declared list of categories is not counted.
+class _JointColumn:
+    """Several columns as one.
 
     Attributes:
         columns: Declared domains of the columns.
         name: Name of the joint column.
     """
 
-    columns: tuple[CategoricalDomain, ...]
+    columns: tuple[ColumnDomain, ...]
     name: str
 
     @property
@@ -40,21 +39,32 @@ class Combinations:
         """The joint column, for each of the columns."""
         return {column.name: self.name for column in self.columns}
 
+
+@dataclass(frozen=True)
+class Combinations(_JointColumn):
+    """Discrete columns as one, whose categories are the combinations that occur, as JSON.
+
+    A record with a value outside of a declared list of categories is not counted.
+
+    Attributes:
+        declared: The combinations, if they are public.
+    """
+
+    columns: tuple[CategoricalDomain, ...]
+    declared: tuple[tuple[Category | None, ...], ...] | None = None
+
     def domains(self, domains: Sequence[ColumnDomain]) -> tuple[ColumnDomain, ...]:
-        """Domains with a joint column, whose categories have to be discovered."""
-        return _joined(
-            domains, self.renamed, CategoricalDomain(self.name, 'categorical', None, False)
-        )
+        """Domains with a joint column; what is not declared has to be discovered."""
+        known = None if self.declared is None else tuple(self._text(c) for c in self.declared)
+        joint = CategoricalDomain(self.name, 'categorical', known, False)
+        return _joined(domains, self.renamed, joint)
 
     def encode(self, processed: pd.DataFrame) -> pd.DataFrame:
         """Records with the combination of each as text; ``None`` if it is not counted."""
         columns = arrays(processed)
         parts = [_texts(pd.Series(columns.pop(c.name), dtype=object), c) for c in self.columns]
         joint = np.empty(len(processed), dtype=object)
-        joint[:] = [
-            None if None in record else f'[{", ".join(record)}]'
-            for record in zip(*parts, strict=True)
-        ]
+        joint[:] = [_joint_text(record) for record in zip(*parts, strict=True)]
         return frames.uninferred({**columns, self.name: joint}, len(processed))
 
     def decode(self, sampled: pd.DataFrame, released: Mapping[str, ColumnDomain]) -> pd.DataFrame:
@@ -72,38 +82,30 @@ class Combinations:
         """Domains of the columns: what is declared, or else occurs in some combination."""
         (joint,) = (domain for domain in released if domain.name == self.name)
         found = [json.loads(text) for text in getattr(joint, 'categories', None) or ()]
-        restored = []
-        for position, column in enumerate(self.columns):
-            if column.categories is None:
-                values = [combination[position] for combination in found]
-                categories = discovery.in_public_order(v for v in values if v is not None)
-                column = replace(column, categories=categories, has_missing=None in values)
-            restored.append(column)
-        return _split(released, self.name, restored)
+        return _split(released, self.name, with_values(self.columns, found))
 
     def texts(self, rows: pd.DataFrame) -> list[str | None]:
         """The combination of each row of the processed space."""
         return list(self.encode(rows[[column.name for column in self.columns]])[self.name])
 
+    def _text(self, combination: Sequence[Category | None]) -> str:
+        """A declared combination as text, with each value as its column writes it."""
+        values = zip(combination, self.columns, strict=True)
+        text = _joint_text([_texts(pd.Series([v], dtype=object), c)[0] for v, c in values])
+        if text is None:
+            raise DomainError(
+                f'The declared combination {list(combination)} of the columns '
+                f'{list(self.renamed)} has a value that its column cannot have.'
+            )
+        return text
+
 
 @dataclass(frozen=True)
-class OneHot:
+class OneHot(_JointColumn):
     """Columns of which exactly one is 1, as one column of their names.
 
     Records that are not one-hot count for the first of the largest values.
-
-    Attributes:
-        columns: Declared domains of the columns.
-        name: Name of the joint column.
     """
-
-    columns: tuple[ColumnDomain, ...]
-    name: str
-
-    @property
-    def renamed(self) -> dict[str, str]:
-        """The joint column, for each of the columns."""
-        return {column.name: self.name for column in self.columns}
 
     def domains(self, domains: Sequence[ColumnDomain]) -> tuple[ColumnDomain, ...]:
         """Domains with a joint column; names of columns are public, so it is complete."""
@@ -149,6 +151,25 @@ def _bits(column: ColumnDomain) -> tuple[Category, Category]:
     declared = getattr(column, 'categories', None) or ()
     written = [next((c for c in declared if c == bit), bit) for bit in (0, 1)]
     return written[0], written[1]
+
+
+def with_values(
+    columns: Sequence[CategoricalDomain], combinations: Sequence[Sequence[Category | None]]
+) -> tuple[CategoricalDomain, ...]:
+    """Columns with the values of some combinations, where they have no declared categories."""
+    complete = []
+    for position, column in enumerate(columns):
+        if column.categories is None:
+            values = [combination[position] for combination in combinations]
+            categories = discovery.in_public_order(v for v in values if v is not None)
+            column = replace(column, categories=categories, has_missing=None in values)
+        complete.append(column)
+    return tuple(complete)
+
+
+def _joint_text(record: Sequence[str | None]) -> str | None:
+    """The texts of a record's values as one; ``None`` if one of them is not counted."""
+    return None if None in record else f'[{", ".join(map(str, record))}]'
 
 
 def _texts(values: pd.Series, domain: CategoricalDomain) -> list[str | None]:

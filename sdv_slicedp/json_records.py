@@ -33,6 +33,7 @@ def domain_record(domain: ColumnDomain) -> Record:
     """A domain as a JSON record."""
     record = {field.name: getattr(domain, field.name) for field in fields(domain)}
     if isinstance(domain, CategoricalDomain):
+        del record['remainder']  # released domains have none
         record['categories'] = [_category_record(c) for c in domain.categories or ()]
     return record
 

@@ -28,7 +28,7 @@ from sdv_slicedp.curator import Curator
 from sdv_slicedp.domain import CategoricalDomain, ColumnDomain
 from sdv_slicedp.errors import DomainError
 from sdv_slicedp.projection_stages import ProjectionPlan
-from sdv_slicedp.release import Release
+from sdv_slicedp.release import ColumnRelease, Release
 from sdv_slicedp.slices import HistogramPlan
 from sdv_slicedp.table_stages import Fill
 
@@ -101,7 +101,7 @@ def measure(
     sigmas = table_stages.choose_pairs(curator, released, for_pairs, plan)
     marginals = table_stages.measure_pairs(curator, sigmas, None if has_hubs else rest())
     release = Release(
-        columns=tuple(released),
+        columns=_without_remainders(released),
         marginals=tuple(marginals),
         ledger=tuple(ledger.entries[already:]),
         epsilon=epsilon,
@@ -164,7 +164,7 @@ def measure_projection(
     spent = ledger.entries[already:]
     entry = projection_stages.plan_entry(laid_out, len(processed), budget, spent, plan)
     return Release(
-        columns=projection_stages.released_columns(columns),
+        columns=_without_remainders(projection_stages.released_columns(columns)),
         marginals=(),
         epsilon=epsilon,
         delta=delta,
@@ -173,6 +173,16 @@ def measure_projection(
         public_columns=tuple(public_columns),
         projection=curator.project(laid_out, entry),
         ledger=ledger.entries[already:],
+    )
+
+
+def _without_remainders(columns: Sequence[ColumnRelease]) -> tuple[ColumnRelease, ...]:
+    """Columns of a release, in which a named remainder is a category like any other."""
+    return tuple(
+        replace(column, domain=replace(column.domain, remainder=None))
+        if isinstance(column.domain, CategoricalDomain)
+        else column
+        for column in columns
     )
 
 

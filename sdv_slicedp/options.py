@@ -12,11 +12,12 @@ import torch
 from sdv.errors import SynthesizerInputError
 
 from sdv_slicedp.accounting import NEIGHBORING_RELATION, REPLACE_ONE
+from sdv_slicedp.domain import Category
 from sdv_slicedp.f_divergence import DIVERGENCES
 from sdv_slicedp.ledger import DIRECTIONS
 from sdv_slicedp.networks import headed
 from sdv_slicedp.sliced_training import ESTIMATORS
-from sdv_slicedp.training import TrainingPlan
+from sdv_slicedp.training_plan import TrainingPlan
 
 RELATIONS = {'histogram': NEIGHBORING_RELATION, 'projection': REPLACE_ONE}
 """Mechanisms, and which tables the guarantee of each compares."""
@@ -92,6 +93,39 @@ def target_columns(names: Any, modelled: Sequence[str], mechanism: str) -> list[
     return chosen
 
 
+def remainder(named: Any, discrete: Sequence[str]) -> dict[str, Category] | None:
+    """The categories, by column, that a user has named for all values that are in no other one.
+
+    Args:
+        named: ``None``, or a category by column.
+        discrete: The categorical and ordinal columns; empty if the metadata has none yet.
+
+    Raises:
+        SynthesizerInputError: If it is no such mapping.
+    """
+    if named is None:
+        return None
+    if not isinstance(named, Mapping):
+        raise SynthesizerInputError(
+            f"remainder must be None or a category by column, such as {{'city': 'other'}}, got "
+            f'{named!r}.'
+        )
+    chosen = {str(name): category for name, category in named.items()}
+    for name, category in chosen.items():
+        finite = not isinstance(category, float) or math.isfinite(category)
+        if not (isinstance(category, str | int | float) and finite):
+            raise SynthesizerInputError(
+                f"remainder of column '{name}' must be a string or a finite number, got "
+                f'{category!r}.'
+            )
+        if discrete and name not in discrete:
+            raise SynthesizerInputError(
+                f"remainder names the column '{name}', which is not a modelled categorical or "
+                f'ordinal one. Those are: {list(discrete)}.'
+            )
+    return chosen
+
+
 def check_training(options: Mapping[str, Any]) -> None:
     """Refuse training options that are unknown or out of range.
 
@@ -118,6 +152,21 @@ def check_training(options: Mapping[str, Any]) -> None:
             raise SynthesizerInputError(f'{name} must be an integer of at least 1, got None.')
         else:
             _check_count(name, value, COUNTS.get(name, 1))
+
+
+def check_warm_start(before: Mapping[str, Any], chosen: Mapping[str, Any]) -> None:
+    """Refuse to go on from a generator of another kind.
+
+    Raises:
+        SynthesizerInputError: If ``generator`` or ``n_components`` are not those of before.
+    """
+    old, new = before['generator'], chosen['generator']
+    same = old is new if isinstance(old, torch.nn.Module) else old == new
+    if not (same and chosen['n_components'] == before['n_components']):
+        raise SynthesizerInputError(
+            'warm_start=True goes on with the generator and the n_components that there are; to '
+            'train others, set warm_start=False.'
+        )
 
 
 def check_flag(name: str, value: Any) -> None:

@@ -120,7 +120,8 @@ class Release(Artefact):
         delta: Requested budget.
         mechanism: Name of the mechanism.
         neighboring_relation: Which tables the guarantee compares.
-        public_columns: Columns whose declared domain was attested as public.
+        public_columns: Columns whose declared domain was attested as public, and joint columns of
+            declared combinations.
         projection: Noisy projections of all records; of the projection mechanism only.
     """
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import io
 import json
 import os
-import secrets
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sdv_slicedp.atomic import write_whole
 from sdv_slicedp.errors import ReleaseFormatError
 from sdv_slicedp.release import Release
 from sdv_slicedp.release_manifest import (
@@ -51,6 +52,8 @@ _FAULTS = (
     NotImplementedError,
     RecursionError,
     RuntimeError,
+    SyntaxError,  # of a header, which numpy reads as Python
+    tokenize.TokenError,
     ArithmeticError,
     LookupError,
     TypeError,
@@ -62,21 +65,13 @@ Arrays = dict[str, Integers]
 
 
 def write(release: Release, path: Path) -> None:
-    """Write ``release`` to ``path``: to a new file first, which then takes its place."""
+    """Write ``release`` to ``path``; an existing file is replaced in one step."""
     header = {'format': FORMAT, 'version': VERSION, **to_manifest(release)}
     manifest = json.dumps(header, allow_nan=False, indent=1).encode('ascii')
     arrays = joined_arrays(release)
     if len(manifest) > _MAX_MANIFEST or _size(arrays) > _MAX_TOTAL * 3 // 4:
         raise ValueError('The release is too large for its file format.')
-    partial = path.with_name(f'.{path.name}.{secrets.token_hex(8)}.part')
-    try:
-        with partial.open('xb') as file:
-            _write_archive(file, manifest, arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, lambda part: _write_archive(part, manifest, arrays))
 
 
 def read(path: Path) -> Release:
@@ -105,8 +100,8 @@ def _size(arrays: Arrays) -> int:
     return sum(8 * array.size for array in arrays.values())
 
 
-def _write_archive(file: Any, manifest: bytes, arrays: Arrays) -> None:
-    with zipfile.ZipFile(file, 'w') as archive:
+def _write_archive(path: Path, manifest: bytes, arrays: Arrays) -> None:
+    with zipfile.ZipFile(path, 'w') as archive:
         for name, content in chain([(_MANIFEST, manifest)], _encoded(arrays)):
             member = zipfile.ZipInfo(name, _EPOCH)
             archive.writestr(member, content, zipfile.ZIP_DEFLATED, compresslevel=1)

@@ -61,7 +61,8 @@ class FitRecord:
         delta: Requested delta.
         entries: Ledger entries, each recorded before the data was touched.
         completed: Whether the fit ended; an interrupted fit has spent its entries all the same.
-        public_columns: Columns whose ranges the user attested as public.
+        public_columns: Columns whose ranges the user attested as public, and joint columns whose
+            combinations are declared.
         all_columns: All columns of the table, generated ones included.
         noisy_rows: Noisy number of rows of the release, the exact one where it is public;
             ``None`` without a release.
@@ -273,7 +274,10 @@ def _public(fits: Sequence[FitRecord]) -> tuple[str, ...]:
     if not fits:
         return ALWAYS_PUBLIC
     rows = (PUBLIC_ROWS,) if fits[0].neighboring_relation == REPLACE_ONE else ()
-    attested = tuple(dict.fromkeys(name for fit in fits for name in fit.public_columns))
+    names = dict.fromkeys(name for fit in fits for name in fit.public_columns)
+    attested = [name for name in names if name in fits[-1].all_columns]
+    joint = [name for name in names if name not in fits[-1].all_columns]
+    combinations = (f'the declared combinations {", ".join(joint)}',) if joint else ()
     if not attested:
         ranges = 'no ranges or categories: every domain was discovered with budget'
     else:
@@ -281,7 +285,7 @@ def _public(fits: Sequence[FitRecord]) -> tuple[str, ...]:
             'the declared ranges, categories, decimals and nullability, attested by the user, of '
             f'{len(attested)} of {len(fits[-1].all_columns)} columns: {", ".join(attested)}'
         )
-    return (*ALWAYS_PUBLIC, *rows, ranges)
+    return (*ALWAYS_PUBLIC, *rows, ranges, *combinations)
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,8 @@ from sdv_slicedp.cells import CellMap
 from sdv_slicedp.f_divergence import f_divergence
 from sdv_slicedp.fitting import random_stream
 from sdv_slicedp.moments import Moments
-from sdv_slicedp.objectives import PairLaws, RecordLaws, RecordSamples, SlicedObjective
+from sdv_slicedp.objectives import RecordLaws, RecordSamples, SlicedObjective
+from sdv_slicedp.pair_laws import PairLaws
 from sdv_slicedp.projection import Projection
 
 MOST_ENTRIES = 2**23

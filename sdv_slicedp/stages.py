@@ -101,7 +101,7 @@ def discover(
     known: list[ColumnDomain] = []
     for domain in domains:
         if isinstance(domain, CategoricalDomain) and domain.name in found:
-            domain = replace(domain, categories=found[domain.name], has_other=True)
+            domain = discovery.with_categories(domain, found[domain.name])
         elif isinstance(domain, NumericalDomain) and domain.name in steps:
             domain = discovery.with_step(domain, steps[domain.name])
         known.append(domain)

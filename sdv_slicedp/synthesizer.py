@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import operator
-import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 from sdv._utils import check_synthesizer_version
-from sdv.errors import NotFittedError, RefitWarning, SynthesizerInputError
+from sdv.errors import NotFittedError
 from sdv.metadata.metadata import Metadata
 from torch.nn import Module
 
@@ -21,7 +20,7 @@ from sdv_slicedp import frames, options, schema, validation
 from sdv_slicedp.accounting import validate_budget
 from sdv_slicedp.conditional_sampling import ConditionalSampling
 from sdv_slicedp.constrained import ConstrainedSynthesizer
-from sdv_slicedp.domain import ColumnDomain
+from sdv_slicedp.domain import Category, ColumnDomain
 from sdv_slicedp.history import FitHistory
 from sdv_slicedp.hooks import unwarned
 from sdv_slicedp.ledger import Ledger
@@ -59,6 +58,9 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
         target_columns: Of the histograms: columns that matter most, such as one that is to be
             predicted. Slices of three columns look at these together with pairs of others. The
             list is public; ``None`` for columns that look like it in the measured pairs.
+        remainder: Category, by column, that all values count for which are in no other category: a
+            row with a rare or undeclared value then stays, as ``'other'`` for instance. The names
+            are public; ``None`` to leave such values out.
         directions: Of the projection: ``'orthonormal'`` or ``'sphere'``.
         n_slices: Of the projection: number of directions; ``None`` for as many as coordinates.
         enforce_min_max_values: Keep samples inside the range of their column.
@@ -90,6 +92,7 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
         public_domain: bool | Collection[str] = False,
         mechanism: str = 'histogram',
         target_columns: Collection[str] | None = None,
+        remainder: Mapping[str, Category] | None = None,
         directions: str = 'orthonormal',
         n_slices: int | None = None,
         enforce_min_max_values: bool = True,
@@ -118,6 +121,7 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
         self.mechanism = mechanism
         modelled = schema.modelled_columns(self._columns(), self._keys())
         self.target_columns = options.target_columns(target_columns, list(modelled), mechanism)
+        self.remainder = options.remainder(remainder, self._discrete())
         self.directions = directions
         self.n_slices = n_slices
         self.generator = generator
@@ -163,11 +167,8 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
         described = {str(name) for table in metadata.tables.values() for name in table.columns}
         synthesizer = cls(
             metadata,
-            epsilon=release.epsilon,
-            delta=release.delta,
             public_domain=[name for name in release.public_columns if name in described],
-            mechanism=release.mechanism,
-            **_directions_of(release),
+            **_measurement_of(release),
             **parameters,
         )
         synthesizer.add_constraints(constraints or [])
@@ -183,7 +184,7 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
         check_synthesizer_version(self, is_fit_method=True, compare_operator=operator.lt)
         self._check_input_metadata_updated()
         table, domains = self._checked(data)
-        self._warn_of_spending()
+        self._history.warn_of(self.epsilon, self.delta)
         self._log('Fit', table)
         self._forget()
         self._start(data, table, domains)
@@ -200,7 +201,7 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
         processed = validation.single_table(processed_data, self._table_name)
         processed = validation.named_by_text(processed)
         validation.check_processed(processed, domains)
-        self._warn_of_spending()
+        self._history.warn_of(self.epsilon, self.delta)
         self._log('Fit processed data', processed)
         self._forget()
         if not self._data_processor.fitted:
@@ -227,12 +228,8 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
         release = self.get_release()
         chosen = {**self._training_options(), **training}
         options.check_flag('warm_start', warm_start)
-        same = _same_generator(self.generator, chosen['generator'])
-        if warm_start and not (same and chosen['n_components'] == self.n_components):
-            raise SynthesizerInputError(
-                'warm_start=True goes on with the generator and the n_components that there are; '
-                'to train others, set warm_start=False.'
-            )
+        if warm_start:
+            options.check_warm_start(self._training_options(), chosen)
         self._train(release, chosen, self._model if warm_start else None)
         self.__dict__.update(chosen)
 
@@ -257,6 +254,7 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
 
     def _fit(self, processed_data: pd.DataFrame) -> None:
         """Measure processed rows, the only step that spends budget; then train."""
+        self._maps = self._planned_maps()
         ledger = self._history.begin(self._request())
         try:
             with unwarned():
@@ -265,7 +263,6 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
             self._history.end(self._release)
 
     def _measure(self, processed: pd.DataFrame, ledger: Ledger) -> Release:
-        self._maps = self._planned_maps()
         targets = self.target_columns and self._maps.measured_names(self.target_columns)
         mechanism = partial(measure, target_columns=targets)
         if self.mechanism == 'projection':
@@ -277,7 +274,7 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
             epsilon=self.epsilon,
             delta=self.delta,
             ledger=ledger,
-            public_columns=self._maps.public_names(self._attested()),
+            public_columns=self._maps.public_names(self._public()),
         )
 
     def _spend(self, processed: pd.DataFrame, domains: Sequence[ColumnDomain]) -> None:
@@ -303,7 +300,7 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
             replace(
                 self._request(),
                 entries=release.ledger,
-                public_columns=self._attested(),
+                public_columns=self._public(),
                 noisy_rows=release.noisy_rows,
                 neighboring_relation=release.neighboring_relation,
             )
@@ -343,31 +340,22 @@ class SlicedDPSynthesizer(LossValues, SavedReport, ConditionalSampling, Constrai
             delta=self.delta,
             entries=(),
             completed=False,
-            public_columns=self._attested(),
+            public_columns=self._public(),
             all_columns=tuple(self._columns()),
             noisy_rows=None,
             neighboring_relation=options.RELATIONS[self.mechanism],
         )
 
-    def _warn_of_spending(self) -> None:
-        if self._history.has_spent:
-            warnings.warn(
-                f'This synthesizer has spent privacy budget before; this fit spends another '
-                f'(epsilon={self.epsilon}, delta={self.delta}). To train again without spending, '
-                'use refit().',
-                RefitWarning,
-                stacklevel=3,
-            )
 
-
-def _directions_of(release: Release) -> dict[str, Any]:
-    """Arguments that would ask for such directions again."""
-    if release.projection is None:
-        return {}
-    d, m = release.projection.directions.shape
-    usual = m == default_slices(d, release.projection.n_rows)
-    return {'directions': release.projection.kind, 'n_slices': None if usual else m}
-
-
-def _same_generator(first: str | Module, second: str | Module) -> bool:
-    return first is second if isinstance(first, Module) else first == second
+def _measurement_of(release: Release) -> dict[str, Any]:
+    """Arguments that would ask for such a measurement again."""
+    asked: dict[str, Any] = {
+        'epsilon': release.epsilon,
+        'delta': release.delta,
+        'mechanism': release.mechanism,
+    }
+    if release.projection is not None:
+        d, m = release.projection.directions.shape
+        usual = m == default_slices(d, release.projection.n_rows)
+        asked |= {'directions': release.projection.kind, 'n_slices': None if usual else m}
+    return asked

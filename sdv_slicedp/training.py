@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from sdv_slicedp import coupling, fitting, heads, models, slices
+from sdv_slicedp import coupling, fitting, heads, models
 from sdv_slicedp.cells import CellMap, cell_map
 from sdv_slicedp.coupling import Coupling
 from sdv_slicedp.denoising import Target, denoise
@@ -20,61 +20,19 @@ from sdv_slicedp.moments import Moments, denoised_target, moments
 from sdv_slicedp.networks import Components, headed
 from sdv_slicedp.neural import NeuralModel
 from sdv_slicedp.objectives import Objective, SlicedObjective
-from sdv_slicedp.progress import Callback, Progress
+from sdv_slicedp.progress import Progress
 from sdv_slicedp.release import ColumnRelease, Release
 from sdv_slicedp.sliced_training import SlicePlan, sliced_objective
+from sdv_slicedp.training_plan import TrainingPlan, enough_epochs, entropy_pull
 
-FEWEST_EPOCHS, MOST_EPOCHS = 200, 500
-"""Bounds of :func:`enough_epochs`; the fewest are enough at ``MUCH_NOISE``."""
-MUCH_NOISE = 0.07
-"""Total variation that noise brings to a typical pair, at which ``FEWEST_EPOCHS`` are enough."""
-MOST_PULL = 0.1
-"""Pull towards independence at ``MUCH_NOISE`` and beyond, see :func:`entropy_pull`."""
 GROWTH, GROWN_FROM = 4, 400
 """So many components come from each half-way, if there are to be at least ``GROWN_FROM``."""
-PROJECTION_EPOCHS = 500
-"""Epochs of a mixture on a projection."""
 MOMENTS_SHARE = 0.4
-"""Share of them on the denoised moments, before those on slices."""
+"""Share of the epochs on a projection that look at its denoised moments, before the slices."""
 SHRINKING_BATCH = 4096
 """Latent numbers that stand for a network when laws are shrunk towards its own."""
-NETWORK_EPOCHS = 3
-"""Networks get so many times the epochs of a mixture."""
 RATES = {'pairs': 0.3, 'slices': 0.2, 'network': 2e-3}
 """First steps: of a mixture on pairs and on slices, and of a network."""
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """How a generator is trained.
-
-    Attributes:
-        epochs: Gradient steps; ``None`` for :func:`enough_epochs`.
-        n_components: Number N of components of a mixture.
-        batch_size: Latent numbers of a step, in rows, of a network.
-        learning_rate: First step of Adam; ``None`` for the generator's own, ``RATES``.
-        final_rate: Last step, as a share of the first; geometric in between.
-        starting_scale: Spread of the first logits around the product of the one-column laws.
-        divergence: Of the projection mechanism: one of ``f_divergence.DIVERGENCES``.
-        estimator: Of the projection mechanism: ``grid`` or ``samples``.
-        n_training_slices: Of the projection mechanism: slices that training looks at.
-        slices_per_step: How many of them a step sees.
-        patience: Stop when the loss has not fallen for so many epochs; ``None`` for never.
-        callback: Called with each epoch and its loss; stops the training by ``True``.
-    """
-
-    epochs: int | None = None
-    n_components: int = 1000
-    batch_size: int = 1024
-    learning_rate: float | None = None
-    final_rate: float = 0.01
-    starting_scale: float = 0.5
-    divergence: str = 'jensen_shannon'
-    estimator: str = 'grid'
-    n_training_slices: int = 2048
-    slices_per_step: int = 128
-    patience: int | None = None
-    callback: Callback | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,25 +115,6 @@ def posed(release: Release) -> Problem:
         return Problem(release.columns, denoise(release))
     cells, estimates = cell_map(release), moments(release.projection)
     return Problem(cells.columns, denoised_target(cells, estimates), cells, estimates)
-
-
-def enough_epochs(release: Release, generator: str | nn.Module = 'mixture') -> int:
-    """Gradient steps that fit a release without fitting its noise, Eq. (15).
-
-    The less noise there is in a typical pair, the more detail is worth learning. On a projection,
-    noise is told from signal before the slices are looked at.
-    """
-    times = 1 if generator == 'mixture' else NETWORK_EPOCHS
-    if release.projection is not None:
-        return times * PROJECTION_EPOCHS
-    noise = max(slices.expected_noise(release), 1e-9)
-    steps = FEWEST_EPOCHS * float(np.cbrt(MUCH_NOISE / noise))
-    return times * round(min(max(steps, FEWEST_EPOCHS), MOST_EPOCHS))
-
-
-def entropy_pull(release: Release) -> float:
-    """Strength of the pull towards independence, in proportion to the noise, Eq. (37)."""
-    return MOST_PULL * min(slices.expected_noise(release) / MUCH_NOISE, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -303,10 +242,11 @@ class _Run:
         )
         if projection is None or cells is None or estimates is None:
             raise ValueError('A release of histograms has no slices to train on.')
+        steps_see = self.progress.epochs * self.plan.slices_per_step
         plan = SlicePlan(
             self.plan.divergence,
             self.plan.estimator,
-            self.plan.n_training_slices,
+            min(self.plan.n_training_slices, steps_see),  # more would never be looked at
             self.plan.slices_per_step,
             self.seed,
         )

@@ -12,6 +12,7 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import pandas as pd
 import pytest
+from effort import THOROUGH
 from hypothesis import HealthCheck, settings
 from sdv.metadata import Metadata
 from tables import MIXED_COLUMNS, QUICK, TABLE, make_metadata, make_mixed_table
@@ -20,6 +21,9 @@ from sdv_slicedp.synthesizer import SlicedDPSynthesizer
 
 settings.register_profile(
     'default', deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    'thorough', settings.get_profile('default'), max_examples=100 * THOROUGH, derandomize=False
 )
 settings.load_profile(os.environ.get('HYPOTHESIS_PROFILE', 'default'))
 

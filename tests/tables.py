@@ -10,7 +10,7 @@ from sdv.metadata import Metadata
 
 N_ROWS = 400
 TABLE = 'mixed'
-QUICK = {'epochs': 20, 'n_components': 40, 'random_state': 0}
+QUICK = {'epochs': 20, 'n_components': 40, 'slices_per_step': 16, 'random_state': 0}
 
 MIXED_COLUMNS = {
     'key': {'sdtype': 'id', 'regex_format': 'K[A-Z]{4}'},

@@ -8,6 +8,7 @@ from scipy import stats
 
 from sdv_slicedp import audit_statistics as audit
 from sdv_slicedp.accounting import budget_mu
+from sdv_slicedp.slice_energy import energy_law
 
 
 @given(st.integers(0, 60), st.integers(0, 60), st.sampled_from([1e-6, 1e-3, 0.1]))
@@ -66,3 +67,27 @@ def test_epsilon_of_one_run():
     assert 1 < bound < math.log(95 / 5)
     assert audit.one_run_epsilon(500, 100, 55, 1e-6, 1e-3) == 0
     assert audit.one_run_epsilon(10**7, 10**6, 10**6, 0.0, 0.999999) < 100
+
+
+class TestShiftShare:
+    @given(st.floats(0.01, 5.0), st.floats(0.05, 8.0))
+    def test_a_full_basis_shows_all_alike(self, mu, largest):
+        law = energy_law('orthonormal', 7, 7)
+        assert audit.shift_share(mu, largest, law) == pytest.approx(mu / largest, rel=1e-6)
+
+    @pytest.mark.parametrize('kind', ['sphere', 'orthonormal'])
+    @pytest.mark.parametrize('share', [0.2, 1.0, 1.7])
+    def test_it_is_what_guesses_are_made_of(self, kind, share):
+        # Exact chances of a right guess, from a large sample of what directions see.
+        rng, d, m, largest = np.random.default_rng(0), 9, 3, 2.5
+        drawn = rng.standard_normal((200_000, m, d))
+        if kind == 'sphere':
+            energies = (drawn[..., 0] ** 2 / (drawn**2).sum(axis=2)).sum(axis=1)
+        else:
+            energies = rng.beta(m / 2, (d - m) / 2, 200_000)
+        right = stats.norm.cdf(share * largest * np.sqrt(energies) / 2).mean()
+        found = audit.shift_share(2 * stats.norm.ppf(right), largest, energy_law(kind, d, m))
+        assert found == pytest.approx(share, rel=0.01)
+
+    def test_nothing_shown_is_no_share(self):
+        assert audit.shift_share(0.0, 2.0, energy_law('sphere', 9, 3)) == 0

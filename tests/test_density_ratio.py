@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sdv_slicedp import density_ratio as module
@@ -46,7 +47,7 @@ def sphere(seed: int, size: int, count: int) -> torch.Tensor:
 
 
 @given(seeds)
-@settings(max_examples=20)
+@examples(20)
 def test_without_prior_it_solves_the_published_equation(seed):
     real, fake = normals(seed, 3, 9), 0.5 + normals(seed + 1, 3, 7)
     ridge, widths = 0.05, (0.4, 1.5)
@@ -224,7 +225,7 @@ def test_rotating_the_samples_leaves_the_law_of_the_sliced_value():
 
 
 @given(st.floats(1e-6, 1e6), st.floats(-1e3, 1e3))
-@settings(max_examples=20)
+@examples(20)
 def test_units_do_not_matter(unit, shift):
     real, fake = normals(80, 3, 30), 0.5 + normals(81, 3, 30)
     expected = sliced_f_divergence(real, fake, KL)

@@ -7,7 +7,8 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -17,7 +18,7 @@ from sdv_slicedp.ledger import DIRECTIONS
 FALSE_ALARM = 1e-6  # of each statistical test
 ROUNDING = 2.0**-23 * (1 + 2.0**-10)
 """Of an entry: half a unit, and the rounding of floats before it."""
-quick = settings(deadline=None, max_examples=40)
+quick = examples(40)
 sizes = st.tuples(st.integers(1, 30), st.integers(1, 70))
 
 

@@ -25,10 +25,11 @@ from sdv_slicedp import (
     slice_pool,
     stages,
     training,
+    training_plan,
 )
 from sdv_slicedp.projection_stages import ProjectionPlan
 from sdv_slicedp.slices import HistogramPlan
-from sdv_slicedp.training import TrainingPlan
+from sdv_slicedp.training_plan import TrainingPlan
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / 'docs').glob('*.md'))
@@ -162,10 +163,10 @@ def defaults():
         'FALSE_BOUND': discovery,
         'SHRUNK_BELOW': shrinkage,
         'KEPT_FROM': shrinkage,
-        'FEWEST_EPOCHS': training,
-        'MOST_EPOCHS': training,
-        'MUCH_NOISE': training,
-        'MOST_PULL': training,
+        'FEWEST_EPOCHS': training_plan,
+        'MOST_EPOCHS': training_plan,
+        'MUCH_NOISE': training_plan,
+        'MOST_PULL': training_plan,
         'GROWTH': training,
         'GROWN_FROM': training,
         'BETA': fitting,

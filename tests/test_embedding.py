@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sdv_slicedp import embedding
@@ -21,7 +22,7 @@ from sdv_slicedp.embedding import REACH, UNIT
 
 LARGEST = 2**22
 """Largest entry of a direction."""
-quick = settings(deadline=None, max_examples=40)
+quick = examples(40)
 
 numbers = st.one_of(
     st.sampled_from([0.0, -0.0, math.nan, math.inf, -math.inf, 1e308, -1e308, 5e-324, 2.0**53]),
@@ -86,7 +87,7 @@ def word(n_categories: int, *, missing=False, other=False) -> CategoricalDomain:
     return CategoricalDomain('w', 'categorical', known, missing, other)
 
 
-@settings(quick, max_examples=150)
+@examples(150)
 @given(columns())
 def test_any_two_records_have_short_blocks_that_are_close(column):
     domain, values = column

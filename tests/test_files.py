@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from sdv_slicedp.files import check_writable, read_table, write_table, write_whole
+from sdv_slicedp.atomic import write_whole
+from sdv_slicedp.files import check_writable, read_table, write_table
 
 COLUMNS = {
     'amount': {'sdtype': 'numerical'},
@@ -111,3 +112,25 @@ def test_places_that_cannot_be_written_to(tmp_path):
         check_writable(tmp_path / 'missing' / 'out.csv')
     with pytest.raises(OSError, match='there is no folder'):
         check_writable(write(tmp_path / 'file', '') / 'out.csv')
+
+
+def test_numbers_are_read_as_exactly_as_they_can_be(tmp_path):
+    table = read_table(write(tmp_path / 't.csv', 'amount\n9007199254740993\n-1\n'), COLUMNS)
+    assert table['amount'].tolist() == [9007199254740993, -1]
+    assert table['amount'].dtype == 'int64'
+    table = read_table(write(tmp_path / 't.csv', 'amount,code\n0.1,\n,a\n+2e3,\n'), COLUMNS)
+    assert table['amount'].tolist()[::2] == [0.1, 2000.0]
+    assert table['amount'].isna().tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize('text', ['1e' + '9' * 400, '9' * 400, '-1e-' + '9' * 400, '9' * 5000])
+def test_numbers_of_many_digits_do_no_harm(tmp_path, text):
+    """An exponent of many digits crashed the process inside pandas."""
+    table = read_table(write(tmp_path / 't.csv', f'amount\n1\n{text}\n'), COLUMNS)
+    assert table['amount'].tolist() == [1.0, float(text)]
+
+
+@pytest.mark.parametrize('text', ['1_000', 'one', '0x10', '1,5'])
+def test_what_is_no_number_is_refused(tmp_path, text):
+    with pytest.raises(ValueError, match='holds other text'):
+        read_table(write(tmp_path / 't.csv', f'amount\n1\n"{text}"\n'), COLUMNS)

@@ -6,13 +6,14 @@ import dp_accounting
 import numpy as np
 import pytest
 from dp_accounting.pld import privacy_loss_distribution as pld
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sdv_slicedp import gaussian_mixture
 from sdv_slicedp.gaussian_mixture import Mixture
 
-quick = settings(deadline=None, max_examples=40)
+quick = examples(40)
 strengths = st.lists(st.floats(0.02, 5), min_size=1, max_size=6)
 deltas = st.floats(-14, -1).map(lambda x: 10.0**x)
 

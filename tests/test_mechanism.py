@@ -1,7 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -90,7 +91,7 @@ def assert_complete(release: Release, n_columns: int) -> None:
         assert law.sum() == pytest.approx(1)
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(
     st.lists(st.sampled_from(KINDS), min_size=1, max_size=7),
     st.sampled_from([0, 1, 2, 40, 1000]),
@@ -250,7 +251,7 @@ def test_rare_categories_are_not_shown():
     assert release.columns[0].levels[0].counts.size >= 2
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(seeds)
 def test_order_of_rows_does_not_show_in_the_categories(seed):
     rng = np.random.default_rng(seed)
@@ -287,7 +288,7 @@ def neighbours(seed: int) -> tuple[pd.DataFrame, pd.DataFrame, list[ColumnReleas
     return frame, less, list(release.columns)
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(seeds)
 def test_a_record_changes_at_most_one_count_of_a_slice_by_one(seed):
     frame, less, columns = neighbours(seed)
@@ -414,7 +415,7 @@ def test_projections_cost_no_more_than_the_budget(kind, n_slices, n_declared):
     assert all(column.domain.is_complete for column in release.columns)
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(
     st.lists(st.sampled_from(KINDS[:6]), max_size=3).map(lambda kinds: ['flag', *kinds]),
     st.sampled_from([0, 1, 2, 200]),

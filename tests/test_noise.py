@@ -7,7 +7,8 @@ import mpmath
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -197,7 +198,7 @@ def test_drawing_needs_an_admissible_scale(sigma):
         noise.discrete_gaussian(3, sigma)
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(st.sampled_from([0.5, 1.0, 3.0, 50.0]), st.floats(min_value=1e-25, max_value=0.49))
 def test_threshold_is_the_smallest_that_keeps_delta(sigma, delta):
     threshold = noise.partition_threshold(sigma, delta)

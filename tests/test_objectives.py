@@ -15,12 +15,12 @@ from sdv_slicedp.grid_divergence import node_laws, smoothing
 from sdv_slicedp.moments import moments
 from sdv_slicedp.objectives import (
     MOST_SAMPLES,
-    PairLaws,
     RecordLaws,
     Records,
     RecordSamples,
     chunks,
 )
+from sdv_slicedp.pair_laws import PairLaws
 from sdv_slicedp.slice_pool import NODES_PER_SCALE
 
 pytestmark = pytest.mark.filterwarnings('error')

@@ -7,7 +7,7 @@ from sdv.errors import SynthesizerInputError
 
 from sdv_slicedp import options
 from sdv_slicedp.f_divergence import DIVERGENCES
-from sdv_slicedp.training import TrainingPlan
+from sdv_slicedp.training_plan import TrainingPlan
 
 NAN = float('nan')
 

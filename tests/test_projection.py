@@ -5,7 +5,8 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sdv_slicedp.directions import DIRECTION_UNIT, draw_directions
@@ -91,7 +92,7 @@ def test_what_makes_no_sense_is_refused(change, error):
         make(**change)
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(st.integers(0, 9), st.integers(1, 3), st.integers(1, 4))
 def test_floats_are_in_units_of_the_encoding(n, m, k):
     projection = make(n, 4, m)

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sdv_slicedp import projection_bounds as bounds
@@ -45,7 +46,7 @@ def test_renyi_divergence_is_the_simulated_one(d, m, t):
     assert score(m + 1) > 4.9
 
 
-@settings(deadline=None, max_examples=8)
+@examples(8)
 @given(st.integers(2, 200), st.integers(1, 300), st.floats(0.2, 10), st.floats(-9, -3))
 def test_the_exact_profile_needs_the_least_noise(d, m, epsilon, power):
     case = (d, m, epsilon, 10.0**power)

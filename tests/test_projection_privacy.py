@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -25,7 +26,7 @@ from sdv_slicedp.projection_privacy import (
     rounding,
 )
 
-quick = settings(deadline=None, max_examples=12)
+quick = examples(12)
 kinds = st.sampled_from(DIRECTIONS)
 epsilons = st.floats(-1, 1).map(lambda x: 10.0**x)
 deltas = st.floats(-10, -3).map(lambda x: 10.0**x)

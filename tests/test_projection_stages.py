@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sdv_slicedp import embedding, spending, stages
@@ -40,7 +41,7 @@ DOMAINS = {
     'discovered': (LOOSE_WORD, LOOSE_NUMBER),
 }
 PLANS = [ProjectionPlan(kind, n_slices) for kind in DIRECTIONS for n_slices in (None, 1, 7, 40)]
-quick = settings(deadline=None, max_examples=15)
+quick = examples(15)
 
 
 def text_of(plan: ProjectionPlan) -> str:

@@ -20,7 +20,14 @@ from sdv_slicedp.reports import privacy_report
 from sdv_slicedp.synthesizer import SlicedDPSynthesizer
 
 NAN = float('nan')
-FAST = {'epochs': 5, 'n_components': 20, 'batch_size': 32, 'random_state': 0, 'enable_gpu': False}
+FAST = {
+    'epochs': 5,
+    'n_components': 20,
+    'batch_size': 32,
+    'slices_per_step': 16,
+    'random_state': 0,
+    'enable_gpu': False,
+}
 NAMES = ['age', 'income', 'city']
 METADATA = make_metadata({name: MIXED_COLUMNS[name] for name in NAMES})
 MODELLED = ('numerical', 'categorical', 'ordinal', 'boolean', 'datetime')
@@ -99,6 +106,7 @@ class TestConstructor:
             'public_domain': ['age'],
             'mechanism': 'projection',
             'target_columns': None,
+            'remainder': None,
             'directions': 'sphere',
             'n_slices': 5,
             'enforce_min_max_values': False,

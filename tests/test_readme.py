@@ -5,10 +5,12 @@ import re
 import shlex
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from sdv_slicedp.cli import main
 from sdv_slicedp.datasets import load_adult
+from sdv_slicedp.release import Release
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / 'README.md').read_text(encoding='utf-8')
@@ -56,7 +58,12 @@ def test_command_lines_run(tmp_path, monkeypatch, capsys):
         'adult.release',
         'report.html',
     }
-    capsys.readouterr()
+    demo = Path('sdv-slicedp-demo')
+    assert len(pd.read_csv(demo / 'synthetic.csv')) == 500
+    assert len(Release.load(demo / 'adult.release').columns) == 15
+    assert 'Privacy' in (demo / 'report.html').read_text(encoding='utf-8')
+    out = capsys.readouterr().out
+    assert 'quality' in out and 'Timings' in out
 
 
 def test_continuous_integration_installs_as_the_readme_says():

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from effort import examples
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from sdv_slicedp import embedding, release_file
@@ -21,9 +22,8 @@ from sdv_slicedp.ledger import DIRECTIONS, LedgerEntry, ProjectionEntry
 from sdv_slicedp.projection import Projection
 from sdv_slicedp.release import ColumnRelease, Level, Marginal, Release
 
-quick = settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+SHARED = [HealthCheck.function_scoped_fixture]
+quick = examples(40, suppress_health_check=SHARED)
 
 counts = st.integers(min_value=-(2**62), max_value=2**62)
 sigmas = st.floats(min_value=0.5, max_value=1e6)
@@ -350,7 +350,7 @@ def test_truncated_files_are_refused(tmp_path, data):
         Release.load(path)
 
 
-@settings(quick, max_examples=300)
+@examples(300, suppress_health_check=SHARED)
 @given(data=st.data())
 def test_flipped_bytes_are_noticed_unless_they_do_not_matter(tmp_path, data):
     path = tmp_path / 'flipped.release'

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
@@ -127,7 +128,7 @@ def test_quadrature_agrees_with_the_distribution_function(d, m):
     assert law.weights @ law.energies >= m / d
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(
     st.sampled_from(['sphere', 'orthonormal']),
     st.integers(1, 200),

@@ -8,7 +8,8 @@ from small_projections import category, number, projection_release, random_posit
 from sdv_slicedp import sliced_training
 from sdv_slicedp.cells import cell_map
 from sdv_slicedp.moments import moments
-from sdv_slicedp.objectives import PairLaws, RecordLaws, RecordSamples
+from sdv_slicedp.objectives import RecordLaws, RecordSamples
+from sdv_slicedp.pair_laws import PairLaws
 from sdv_slicedp.slice_pool import COARSE, FINE
 from sdv_slicedp.sliced_training import SlicePlan, pair_pools, released_pool, sliced_objective
 

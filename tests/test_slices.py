@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sdv_slicedp import slices
@@ -18,7 +19,7 @@ positive = st.floats(min_value=1e-4, max_value=1e3)
 problems = st.lists(st.tuples(positive, positive), min_size=2, max_size=12)
 budgets = st.floats(min_value=1e-4, max_value=10)
 seeds = st.integers(0, 2**32 - 1)
-few = settings(max_examples=12)  # a search of scales takes 20 ms
+few = examples(12)  # a search of scales takes 20 ms
 
 
 def spent(sigmas: np.ndarray) -> float:

@@ -37,6 +37,7 @@ class TestConstructor:
             'public_domain': ['age'],
             'mechanism': 'histogram',
             'target_columns': None,
+            'remainder': None,
             'directions': 'orthonormal',
             'n_slices': None,
             'enforce_min_max_values': True,

@@ -1,7 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from small_releases import release_of, whole_counts
 from test_stages import KNOWN, PLAN, measured, open_curator, table
@@ -175,7 +176,7 @@ def test_all_slices_of_three_columns_have_the_same_noise():
     st.sampled_from([0.0, 0.2, 0.5]),
     st.sampled_from([None, [], ['kind'], ['day', 'amount']]),
 )
-@settings(max_examples=15)
+@examples(15)
 def test_no_plan_spends_more_than_the_budget(epsilon, share, names):
     ledger = Ledger()
     plan = HistogramPlan(triple_share=share)

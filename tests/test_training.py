@@ -10,18 +10,19 @@ from small_projections import category, number, projection_release
 from small_releases import release_of, whole_counts
 from torch import nn
 
-from sdv_slicedp import mechanism
+from sdv_slicedp import mechanism, training
 from sdv_slicedp.accounting import Ledger
 from sdv_slicedp.domain import CategoricalDomain, NumericalDomain
 from sdv_slicedp.generator import MixtureModel
 from sdv_slicedp.models import Model
+from sdv_slicedp.progress import Progress
 from sdv_slicedp.release import Release
-from sdv_slicedp.training import (
+from sdv_slicedp.training import train
+from sdv_slicedp.training_plan import (
     NETWORK_EPOCHS,
     PROJECTION_EPOCHS,
     TrainingPlan,
     enough_epochs,
-    train,
 )
 
 pytestmark = pytest.mark.filterwarnings('error')
@@ -432,3 +433,11 @@ def test_networks_get_more_epochs():
     for release in (projected(), release_of(known_joint())):
         assert enough_epochs(release, 'mlp') == NETWORK_EPOCHS * enough_epochs(release)
     assert enough_epochs(projected()) == PROJECTION_EPOCHS
+
+
+@pytest.mark.parametrize(('epochs', 'slices'), [(1, 30), (2, 60), (3, 90), (50, 90)])
+def test_no_more_slices_are_laid_out_than_the_steps_see(epochs, slices):
+    release, progress = projected(), Progress(epochs, None, None, False)
+    run = training._Run(release, training.posed(release), PLAN, progress, torch.device('cpu'), 0)
+
+    assert len(run._objective()._pairs) == slices

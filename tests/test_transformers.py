@@ -1,6 +1,10 @@
+import inspect
+
 import pytest
+import rdt.transformers
 from rdt.transformers import (
     AnonymizedFaker,
+    BaseTransformer,
     ClusterBasedNormalizer,
     FloatFormatter,
     GaussianNormalizer,
@@ -85,3 +89,39 @@ def test_what_would_learn_from_the_rows_is_refused_with_the_reason(column, trans
 def test_unknown_columns_are_refused():
     with pytest.raises(SynthesizerInputError, match="'nowhere' is not in the metadata"):
         choose('nowhere', None)
+
+
+GENERATORS = (AnonymizedFaker, RegexGenerator, IndexGenerator)
+MODELLED_OF_EACH_SDTYPE = ('age', 'city', 'grade', 'member', 'born')
+CLASSES = sorted(
+    {
+        kind
+        for kind in vars(rdt.transformers).values()
+        if inspect.isclass(kind) and issubclass(kind, BaseTransformer)
+    },
+    key=lambda kind: kind.__name__,
+)
+
+
+def test_there_are_transformers_to_test():
+    assert len(CLASSES) > 15 and set(GENERATORS) < set(CLASSES)
+
+
+@pytest.mark.parametrize('kind', CLASSES, ids=lambda kind: kind.__name__)
+def test_every_class_of_rdt_is_refused_for_modelled_columns(kind):
+    """With its defaults, each of them would learn from the rows or change what is measured."""
+    for column in MODELLED_OF_EACH_SDTYPE:
+        reason = rf"Column '{column}' .*'{kind.__name__}'.*Use None"
+        with pytest.raises(SynthesizerInputError, match=reason):
+            choose(column, kind())
+
+
+@pytest.mark.parametrize('kind', CLASSES, ids=lambda kind: kind.__name__)
+def test_every_class_of_rdt_is_refused_for_generated_columns_unless_it_makes_new_values(kind):
+    transformer = kind()
+    if kind in GENERATORS:
+        assert choose('account', transformer) is transformer
+        return
+    reason = rf"Column 'account' .*'{kind.__name__}'.*such as AnonymizedFaker"
+    with pytest.raises(SynthesizerInputError, match=reason):
+        choose('account', transformer)

@@ -20,7 +20,7 @@ from sdv_slicedp.accounting import budget_mu, epsilon_spent
 from sdv_slicedp.ledger import Entry, LedgerEntry
 from sdv_slicedp.projection_stages import ProjectionPlan
 from sdv_slicedp.slices import HistogramPlan
-from sdv_slicedp.training import TrainingPlan
+from sdv_slicedp.training_plan import TrainingPlan
 
 _SQUARED_SHIFTS = {ADD_OR_REMOVE_ONE: (1, 1), REPLACE_ONE: (2, 4)}
 """Squared L2 sensitivity of a histogram and of a score of ``selection``, by relation."""

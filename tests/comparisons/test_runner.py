@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
+from threading import Barrier
 
 import pandas as pd
 import pytest
@@ -20,28 +21,30 @@ pytest.importorskip('sklearn')
 CELL = Cell('adult', 'independent', 1.0, 1e-5, 0, 300)
 
 
-def arguments(output, *more):
+METHODS = ['independent', 'sliced_histogram']
+
+
+def arguments(output, *more, methods=METHODS):
     fixed = ['--epsilons', '1', '--seeds', '0', '--rows', '300', '--output', str(output)]
-    return ['run', '--methods', 'independent', 'sliced_histogram', *fixed, *more]
+    return ['run', '--methods', *methods, *fixed, *more]
 
 
 def test_a_run_can_be_killed_resumed_and_reported(tmp_path, capsys):
     output = tmp_path / 'new' / 'results.jsonl'
-    assert main(arguments(output, '--jobs', '2')) == 0
-    assert '2 done, 0 not' in capsys.readouterr().out
-    lines = output.read_text().splitlines()
+    assert main(arguments(output, methods=METHODS[:1])) == 0
+    assert '1 done, 0 not' in capsys.readouterr().out
+    (line,) = output.read_text().splitlines()
+
+    output.write_text(line + '\n' + line[:100])  # as if killed while it wrote the second
+    assert len(read_records([output])) == 1
+    assert main(arguments(output)) == 0
+    assert '2 cells, 1 of them' in capsys.readouterr().out
     records = read_records([output])
-    assert {r['cell']['method'] for r in records} == {'independent', 'sliced_histogram'}
+    assert [r['cell']['method'] for r in records] == METHODS
     for record in records:
         assert 0.9 < record['spent_epsilon'] <= 1.001
         assert 0 < record['scores']['sdmetrics'] < 1
         assert record['versions']['sdv']
-
-    output.write_text(lines[0] + '\n' + lines[1][:100])
-    assert len(read_records([output])) == 1
-    assert main(arguments(output)) == 0
-    assert '2 cells, 1 of them' in capsys.readouterr().out
-    assert len(read_records([output])) == 2
 
     assert main(['report', str(output), '--output', str(tmp_path / 'report')]) == 0
     text = (tmp_path / 'report' / 'report.md').read_text()
@@ -138,10 +141,27 @@ def test_a_cell_that_takes_too_long_is_stopped():
     assert record['wall_s'] < 5
 
 
-def test_a_cell_that_fails_says_why():
-    record = runner.run_cell(Cell('adult', 'nope', 1.0, 1e-5, 0), 60)
+def test_a_cell_that_fails_says_why(tmp_path, monkeypatch):
+    python = tmp_path / 'python'  # one that needs no seconds to import what a cell needs
+    python.write_text('#!/bin/sh\necho "Traceback\nKeyError: $3" >&2\nexit 1\n')
+    python.chmod(0o700)
+    monkeypatch.setattr('sys.executable', str(python))
+    record = runner.run_cell(CELL, 60)
     assert record['status'] == 'failed'
-    assert "no method 'nope'" in record['error']
+    assert 'KeyError: {"dataset": "adult", "method": "independent"' in record['error']
+
+
+def test_as_many_cells_run_at_a_time_as_asked_for(tmp_path, monkeypatch):
+    together = Barrier(2, timeout=60)
+
+    def run_cell(cell, seconds):
+        together.wait()
+        return {'cell': asdict(cell), 'wall_s': 1.0, 'status': 'done'}
+
+    monkeypatch.setattr(runner, 'run_cell', run_cell)
+    cells = [Cell('adult', name, 1.0, 1e-5, 0) for name in 'ab']
+    runner.run_cells(cells, tmp_path / 'r.jsonl', Limits(2, 10), lambda line: None)
+    assert len(read_records([tmp_path / 'r.jsonl'])) == 2
 
 
 def test_overspending_is_told_from_failing():

@@ -16,6 +16,7 @@ from state import differences, reachable
 from test_leaks import overheard, settled_state, without_identity
 from worlds import MECHANISMS, QUICK, TABLE
 
+from sdv_slicedp import DeclaredCombinations
 from sdv_slicedp import synthesizer as synthesizer_module
 from sdv_slicedp.release import Release
 from sdv_slicedp.synthesizer import SlicedDPSynthesizer
@@ -31,6 +32,8 @@ COLUMNS = {
     'count': {'sdtype': 'numerical'},
     'yes': {'sdtype': 'numerical'},
     'no': {'sdtype': 'boolean'},
+    'shop': {'sdtype': 'categorical'},
+    'open': {'sdtype': 'boolean'},
 }
 CONSTRAINTS = [
     Inequality('low', 'high', strict_boundaries=True),
@@ -38,6 +41,7 @@ CONSTRAINTS = [
     FixedCombinations(['place', 'land']),
     FixedIncrements('count', 10),
     OneHotEncoding(['yes', 'no']),
+    DeclaredCombinations(['shop', 'open'], [['North', True], ['South', False]]),
 ]
 CANARY = 'CANARY_7d1'
 
@@ -50,6 +54,7 @@ def meeting(n: int = 150) -> pd.DataFrame:
     table = pd.DataFrame({'low': low, 'high': low + 1.5})
     table[['first', 'then', 'last']] = np.stack([d.strftime('%Y-%m-%d') for d in days], axis=1)
     table['place'], table['land'] = 'Bonn', 'D'
+    table['shop'], table['open'] = 'North', True
     table['count'], table['yes'], table['no'] = rng.integers(0, 9, n) * 10, yes, yes == 0
     return table
 
@@ -60,6 +65,7 @@ def violating(n: int = 230) -> pd.DataFrame:
     table['low'], table['high'] = table['high'] + 70.25, table['low'] - 1e6
     table[['first', 'last']] = table[['last', 'first']].to_numpy()
     table['place'] = [f'{CANARY}{i}' for i in range(n)]
+    table['shop'] = CANARY
     table['land'] = rng.choice(np.array(['F', None], dtype=object), n)
     table['count'], table['yes'] = rng.normal(0, 1e5, n), rng.normal(size=n)
     return table.mask(rng.random(table.shape) < 0.2)
@@ -83,8 +89,9 @@ def rows_of(mechanism: str, world: str) -> pd.DataFrame:
     return WORLDS[world](150) if mechanism == 'projection' else WORLDS[world]()
 
 
-@pytest.mark.parametrize('public', [True, False])
-@pytest.mark.parametrize('mechanism', MECHANISMS)
+@pytest.mark.parametrize(
+    'mechanism, public', [('histogram', True), ('histogram', False), ('projection', True)]
+)
 def test_tables_that_meet_constraints_and_that_do_not_leave_one_state(
     monkeypatch, mechanism, public
 ):

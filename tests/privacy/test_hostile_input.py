@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from sdv.errors import InvalidDataError, SynthesizerInputError
 from sdv.metadata import Metadata
@@ -28,7 +29,13 @@ from sdv_slicedp.synthesizer import SlicedDPSynthesizer
 
 TABLE, CANARY = 'hostile', 'CANARY_9f3'
 EXPECTED = (InvalidDataError, SynthesizerInputError, DomainError, PrivacyError)
-QUICK = {'epochs': 1, 'n_components': 2, 'random_state': 0, 'enable_gpu': False}
+QUICK = {
+    'epochs': 1,
+    'n_components': 2,
+    'slices_per_step': 16,
+    'random_state': 0,
+    'enable_gpu': False,
+}
 EPSILON, DELTA = 3.0, 1e-6
 SDTYPES = ['numerical', 'categorical', 'boolean', 'datetime', 'ordinal', 'id', 'unknown']
 
@@ -100,7 +107,7 @@ def check_fit(table: pd.DataFrame, columns: dict[str, Any], **options: Any) -> b
 
 
 @pytest.mark.parametrize('mechanism', ['histogram', 'projection'])
-@settings(max_examples=30)
+@examples(8)
 @given(tables())
 def test_odd_tables_are_fitted_or_refused_in_one_line(mechanism, drawn):
     table, columns = drawn

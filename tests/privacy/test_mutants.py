@@ -20,17 +20,14 @@ from checks import (
     a_step_shows_no_more_than_it_claims,
     answers_alone_decide,
     answers_are_integers,
-    dead_slice,
     every_slice_has_its_noise,
-    halved,
     noises_are_independent,
     one_record_shows_nowhere,
-    repeated_in_a_release,
-    reused,
     seeds_do_not_repeat_the_noise,
     the_ledger_lists_all_slices,
 )
 from memory import remembered_accounting
+from slice_noise import dead_slice, halved, repeated_in_a_release, reused
 
 from sdv_slicedp import curator, discovery, embedding, mechanism, noise, stages
 from sdv_slicedp import domain as domain_module

@@ -13,16 +13,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import beta, chi2, chisquare
+from slice_noise import halved
+from test_mutants import an_unclipped_record
 
 from sdv_slicedp import audit_steps, curator, embedding, noise
-from sdv_slicedp import domain as domain_module
 from sdv_slicedp.accounting import REPLACE_ONE, delta_spent
 from sdv_slicedp.audit_statistics import lower
 from sdv_slicedp.audit_steps import ProjectedRow, far_apart, projected
 from sdv_slicedp.directions import DIRECTION_UNIT
 from sdv_slicedp.domain import CategoricalDomain, ColumnDomain, NumericalDomain
 from sdv_slicedp.ledger import ProjectionEntry
-from sdv_slicedp.noise import admissible_sigma
 from sdv_slicedp.projection import Projection
 from sdv_slicedp.projection_privacy import calibrate_projection
 
@@ -94,10 +94,6 @@ def test_the_attack_is_a_good_one():
     assert abs(guessed - claim) < 5.5 * math.sqrt(0.5 / RUNS)  # false alarms: below 1e-6
 
 
-def halved(shape: int | tuple[int, ...], sigma: float) -> np.ndarray:
-    return noise.discrete_gaussian(shape, admissible_sigma(sigma / 2))
-
-
 def one_slice_without(shape: tuple[int, ...], sigma: float) -> np.ndarray:
     drawn = noise.discrete_gaussian(shape, sigma)
     drawn[:, 0] = 0
@@ -138,19 +134,11 @@ class TestTheTestsThemselves:
         assert excess(NUMBERS, entry) > 0
 
     def test_records_that_are_not_clipped_are_caught(self, monkeypatch):
-        def positions(values: pd.Series, domain: NumericalDomain) -> np.ndarray:
-            return values.to_numpy().astype(np.int64)
-
-        def coordinates(domain: NumericalDomain, at: np.ndarray) -> np.ndarray:
-            share = (at - domain.lower) / (domain.upper - domain.lower)
-            return np.rint((2 * share - 1) * embedding.REACH).astype(np.int64)
-
         rows = {domain.name: [0.0] for domain in NUMBERS}
         tables = pd.DataFrame(rows), pd.DataFrame({**rows, 'x3': [3000.0]})
         entry = entry_for(NUMBERS, 'orthonormal', None)
         assert excess(NUMBERS, entry, tables) <= 0
-        monkeypatch.setattr(domain_module, 'grid_positions', positions)
-        monkeypatch.setattr(embedding, 'coordinates', coordinates)
+        an_unclipped_record(monkeypatch)
         assert excess(NUMBERS, entry, tables) > 0
 
     def test_directions_that_are_known_beforehand_are_caught(self, monkeypatch):

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from memory import remembered_accounting
+from test_mutants import an_unclipped_record
 from test_sensitivity import COPIES, DOMAINS, joined, rows, table_of
 
 from sdv_slicedp import curator as curator_module
-from sdv_slicedp import domain as domain_module
 from sdv_slicedp import embedding, mechanism
 from sdv_slicedp.accounting import Ledger, LedgerEntry
 from sdv_slicedp.curator import Curator
@@ -163,7 +164,7 @@ plans = st.sampled_from(
 )
 
 
-@settings(max_examples=25)
+@examples(15)
 @given(
     st.lists(rows, min_size=1, max_size=4),
     rows,
@@ -257,15 +258,7 @@ class TestTheTestsThemselves:
             worst_case('orthonormal', 7)
 
     def test_a_number_that_is_not_clipped_is_caught(self, monkeypatch):
-        def positions(values: pd.Series, domain: NumericalDomain) -> np.ndarray:
-            return np.clip(values.to_numpy() * 10, -1e5, 1e5).astype(np.int64)
-
-        def coordinates(domain: NumericalDomain, at: np.ndarray) -> np.ndarray:
-            share = (at - domain.lower) / (domain.upper - domain.lower)
-            return np.rint((2 * share - 1) * embedding.REACH).astype(np.int64)
-
-        monkeypatch.setattr(domain_module, 'grid_positions', positions)
-        monkeypatch.setattr(embedding, 'coordinates', coordinates)
+        an_unclipped_record(monkeypatch)
         moved, allowed = worst_case('orthonormal', 7)
         assert moved > allowed
 

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from memory import remembered_accounting
 
@@ -188,7 +189,7 @@ def _neighbouring(name: str, first: np.ndarray, second: np.ndarray) -> bool:
     return bool((changes.max(initial=0) if name == 'distances' else changes.sum()) <= 1)
 
 
-@settings(max_examples=40)
+@examples(15)
 @given(st.lists(rows, max_size=4), rows, st.integers(0, 200), st.sampled_from([0.0, 1e9]))
 def test_one_row_changes_one_entry_of_every_vector_by_one(base, row, place, selection_from):
     values = [copy for value in base for copy in [value] * COPIES]
@@ -257,6 +258,7 @@ triples_of_cells = st.tuples(
 
 
 @pytest.mark.parametrize('columns', [(0, 1, 2), (2, 0, 1), (1, 0, 2)])
+@examples(40)
 @given(st.lists(triples_of_cells, max_size=8), triples_of_cells, st.integers(0, 8))
 def test_one_row_changes_one_count_of_three_columns_by_one(columns, values, row, place):
     found, names = [], [domain.name for domain in CROSSED]
@@ -287,7 +289,7 @@ def category_counts(table: pd.DataFrame) -> dict[Any, int]:
     return found
 
 
-@settings(max_examples=60)
+@examples(30)
 @given(st.lists(cells, max_size=6), cells, st.integers(0, 6))
 def test_one_row_changes_the_count_of_one_category_by_one(values, cell, place):
     more = [*values[:place], cell, *values[place:]]
@@ -333,7 +335,7 @@ MAPS: dict[str, Callable[[pd.Series], np.ndarray]] = {
 
 
 @pytest.mark.parametrize('name', MAPS)
-@settings(max_examples=60)
+@examples(60)
 @given(values=st.lists(odd_cells, min_size=1, max_size=5), cell=odd_cells, place=st.integers(0, 5))
 def test_maps_before_counting_see_one_row_at_a_time(name, values, cell, place):
     """Otherwise one row would change the cells of others; their dtype, object, is public."""

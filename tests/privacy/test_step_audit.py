@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-from checks import a_step_shows_no_more_than_it_claims, halved
+from checks import a_step_shows_no_more_than_it_claims, no_noise
 from memory import remembered_accounting
+from slice_noise import halved
 
 from sdv_slicedp import curator
 from sdv_slicedp.audit import audit_step
@@ -14,8 +14,9 @@ from sdv_slicedp.audit_steps import STEPS
 from sdv_slicedp.cli import main
 
 DELTA = 1e-6
-RUNS = {'projection-bases': 2000, 'projection-sphere': 2000}
-"""Others have 400; the whole histogram mechanism is attacked in ``test_audit.py``."""
+RUNS = {'projection-bases': 2000, 'projection-sphere': 1000, 'projection': 2000}
+MANY = {'domain': 1000, 'histogram': 1000}
+"""Others have 400 and 20,000; the whole histogram mechanism is attacked in ``test_audit.py``."""
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -28,10 +29,6 @@ def _remember():
 @pytest.mark.parametrize('step', [step for step in STEPS if step != 'histogram'])
 def test_no_step_shows_more_than_it_claims(step):
     a_step_shows_no_more_than_it_claims(step, RUNS.get(step, 400))
-
-
-def no_noise(shape: int | tuple[int, ...], sigma: float) -> np.ndarray:
-    return np.zeros(shape, dtype=np.int64)
 
 
 class TestOneRun:
@@ -76,7 +73,7 @@ def test_unknown_steps_are_refused():
 @pytest.mark.parametrize('step', STEPS)
 def test_many_runs_of_every_step(step, epsilon):
     # False alarms: below 1e-3 each by theory.
-    finding = audit_step(step, epsilon, DELTA, 2000 if step == 'histogram' else 20_000)
+    finding = audit_step(step, epsilon, DELTA, MANY.get(step, 20_000))
     assert finding.holds
 
 

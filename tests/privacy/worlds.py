@@ -17,7 +17,13 @@ from sdv_slicedp.release import Release
 from sdv_slicedp.synthesizer import SlicedDPSynthesizer
 
 TABLE = 'people'
-QUICK = {'epochs': 3, 'n_components': 4, 'random_state': 0, 'enable_gpu': False}
+QUICK = {
+    'epochs': 3,
+    'n_components': 4,
+    'slices_per_step': 16,
+    'random_state': 0,
+    'enable_gpu': False,
+}
 
 SCHEMA: dict[str, dict[str, Any]] = {
     'key': {'sdtype': 'id', 'regex_format': 'K[A-Z]{5}'},

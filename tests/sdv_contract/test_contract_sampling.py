@@ -8,6 +8,7 @@ from sdv.metadata import Metadata
 from sdv.sampling import Condition, DataFrameCondition
 from tables import MIXED_COLUMNS, TABLE
 
+from sdv_slicedp.conditions import asked
 from sdv_slicedp.synthesizer import SlicedDPSynthesizer
 
 
@@ -125,6 +126,26 @@ def test_the_remaining_columns_of_known_rows(fitted):
     assert rows['city'].fillna('none').tolist() == ['Oslo', 'none', 'Rome']
     assert rows['member'].tolist() == [True, False, False]
     pd.testing.assert_frame_equal(known, before)
+
+
+def test_no_known_rows_have_no_remaining_columns(fitted):
+    rows = fitted.sample_remaining_columns(pd.DataFrame({'city': []}))[TABLE]
+    assert rows.empty and list(rows) == list(MIXED_COLUMNS)
+    with pytest.raises(ValueError, match='nowhere'):
+        fitted.sample_remaining_columns(pd.DataFrame({'nowhere': []}))
+
+
+def test_conditions_are_read_once(fitted, monkeypatch):
+    frames = []
+
+    def read(frame, *others):
+        frames.append(frame)
+        return asked(frame, *others)
+
+    monkeypatch.setattr('sdv_slicedp.conditional_sampling.asked', read)
+    fitted.sample_remaining_columns(pd.DataFrame({'city': ['Oslo', 'Rome']}))
+    fitted.sample_from_conditions([Condition(num_rows=2, column_values={'city': 'Oslo'})])
+    assert len(frames) == 2
 
 
 @pytest.mark.parametrize(
