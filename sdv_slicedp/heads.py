@@ -32,6 +32,8 @@ ROWS = 20_000
 """Rows of the mixture that a head is fitted to."""
 STEPS = 100
 """Steps of L-BFGS, at most."""
+CELLS = 2
+"""Cells of a hub that has a head; of more, boosting learnt less with heads than without."""
 KEPT = 0.5
 """Share of the rows that keep the hub's cell of the mixture."""
 STRATUM = 50
@@ -92,7 +94,7 @@ def fitted(
     target: Target,
     seed: int | None,
 ) -> tuple[Head, ...]:
-    """Heads of the discrete hubs of a trained mixture.
+    """Heads of the discrete hubs of ``CELLS`` cells of a trained mixture.
 
     Args:
         components: Laws of the mixture, shape ``(N, cells)`` for each column.
@@ -104,7 +106,7 @@ def fitted(
     made = []
     for hub in (law.column for law in target.hubs):
         discrete = isinstance(columns[hub].domain, CategoricalDomain)
-        if discrete and components[hub].shape[1] > 1:
+        if discrete and components[hub].shape[1] == CELLS:
             others = [i for i in range(len(columns)) if i != hub]
             own = {i: noise[min(hub, i), max(hub, i)] for i in others}
             made.append(regressed(hub, components, own, seed))

@@ -180,6 +180,7 @@ def defaults():
         'CANDIDATES': posterior,
         'ROWS': heads,
         'STEPS': heads,
+        'CELLS': heads,
         'KEPT': heads,
         'STRATUM': heads,
         'MOST_STRETCHED': heads,

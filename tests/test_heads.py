@@ -1,4 +1,5 @@
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -130,3 +131,19 @@ def test_draws_are_stratified_where_asked(monkeypatch):
     free = [head.draw(bins, rng, spread=False).sum() - expected for _ in range(20)]
 
     assert np.std(spread) < 12 < np.std(free)
+
+
+def test_discrete_hubs_of_two_cells_have_heads():
+    """Of three hubs: a number, words of four cells, booleans."""
+    model = known_mixture()
+    columns = [SimpleNamespace(domain=decoder.domain) for decoder in model.decoders]
+    pairs = ((0, 1), (0, 2), (1, 2))
+    goal = SimpleNamespace(
+        pairs=pairs, noise=np.full(3, 0.01), hubs=[SimpleNamespace(column=i) for i in HUBS]
+    )
+
+    made = heads.fitted(model.components, columns, goal, 0)
+    again = heads.fitted(model.components, columns, goal, 0)
+
+    assert [head.column for head in made] == [2]
+    assert all(np.array_equal(a, b) for a, b in zip(made[0].weights, again[0].weights, strict=True))
