@@ -165,7 +165,9 @@ def _html(text: str, plots: str) -> str:
 def _html_table(lines: Sequence[str]) -> str:
     rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in lines]
     head = ''.join(f'<th>{_inline(cell)}</th>' for cell in rows[0])
-    body = ''.join(f'<tr>{"".join(map(_html_cell, range(len(row)), row))}</tr>' for row in rows[2:])
+    body = ''.join(
+        f'<tr>{"".join(_html_cell(i, cell) for i, cell in enumerate(row))}</tr>' for row in rows[2:]
+    )
     return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
 
 

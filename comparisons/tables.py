@@ -115,10 +115,9 @@ def groups_of(records: Iterable[Record]) -> list[Group]:
 
 def cell_text(group: Group, measure: Measure) -> str:
     """Median, and the range over seeds where there are several."""
-    values = group.values(measure.name)
+    values, shown = group.values(measure.name), _median_text(group, measure)
     if not values:
-        return '-'
-    shown = f'{median(values):.{measure.digits}f}'
+        return shown
     low, high = (f'{value:.{measure.digits}f}' for value in (min(values), max(values)))
     return shown if low == high else f'{shown} ({low} to {high})'
 
@@ -149,7 +148,10 @@ def markdown_table(groups: Sequence[Group], measures: Sequence[Measure]) -> str:
     tops = [best(groups, measure) for measure in shown]
     for group in groups:
         if group.done:
-            cells = [_marked(group, m, top) for m, top in zip(shown, tops, strict=True)]
+            cells = [
+                _marked(cell_text(group, m), group, m, top)
+                for m, top in zip(shown, tops, strict=True)
+            ]
             lines.append(f'| {group.title} | {len(group.done)} | {" | ".join(cells)} |')
     return '\n'.join(lines)
 
@@ -168,25 +170,22 @@ def summary(groups: Sequence[Group], epsilon: float) -> str:
         alike.sort(key=lambda g: (not _is_private(g), g.median('tv2') or 0.0))
         tops = [best(alike, measure) for measure in SUMMARY]
         for g in alike:
-            about, first = g.done[0]['about'], g.done[0]['train_rows']
-            title = about['title'] + ('' if about['private'] else ' (not private)')
-            medians = [_median_text(g, m, top) for m, top in zip(SUMMARY, tops, strict=True)]
-            cells = [dataset, title, f'{first:,}', str(len(g.done)), *medians]
+            title = g.done[0]['about']['title'] + ('' if _is_private(g) else ' (not private)')
+            medians = [
+                _marked(_median_text(g, m), g, m, top) for m, top in zip(SUMMARY, tops, strict=True)
+            ]
+            cells = [dataset, title, f'{g.done[0]["train_rows"]:,}', str(len(g.done)), *medians]
             lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join(lines)
 
 
-def _median_text(group: Group, measure: Measure, top: float | None) -> str:
+def _median_text(group: Group, measure: Measure) -> str:
     middle = group.median(measure.name)
-    if middle is None:
-        return '-'
-    text = f'{middle:.{measure.digits}f}'
-    wins = top is not None and _is_private(group) and middle == top
-    return f'**{text}**' if wins else text
+    return '-' if middle is None else f'{middle:.{measure.digits}f}'
 
 
-def _marked(group: Group, measure: Measure, top: float | None) -> str:
-    text = cell_text(group, measure)
+def _marked(text: str, group: Group, measure: Measure, top: float | None) -> str:
+    """The text of a cell, bold if its median is the best."""
     wins = top is not None and _is_private(group) and group.median(measure.name) == top
     return f'**{text}**' if wins else text
 

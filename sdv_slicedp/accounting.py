@@ -42,6 +42,7 @@ __all__ = [
     'planning_budget',
     'rescale',
     'scale_to_budget',
+    'spendable',
     'validate_budget',
     'zcdp_epsilon',
 ]
@@ -51,6 +52,8 @@ NEIGHBORING_RELATION = ADD_OR_REMOVE_ONE
 
 SMALL_SIGMA = 3.0
 """Noise scale below which zCDP is tighter than the Gaussian bound for adaptive scales."""
+LARGEST_EPSILON = 50.0
+"""Most that a plan spends: the sampler's distance from exact noise times exp(epsilon) is delta."""
 Cost = Callable[[Iterable[Entry], float], float]
 """Epsilon of ledger entries at a delta."""
 _TOLERANCE = 1e-3  # how far below epsilon a plan may end
@@ -62,6 +65,11 @@ def validate_budget(epsilon: float, delta: float) -> None:
     if not 0 < checked_number('epsilon', epsilon) < math.inf:
         raise ValueError(f'epsilon must be positive and finite, got {epsilon}.')
     validate_delta(delta)
+
+
+def spendable(epsilon: float) -> float:
+    """What a plan spends of a requested epsilon: all of it, up to ``LARGEST_EPSILON``."""
+    return min(epsilon, LARGEST_EPSILON)
 
 
 def budget_mu(epsilon: float, delta: float) -> float:

@@ -91,9 +91,14 @@ def _admitted(
     return fresh
 
 
+def _is_discovered(constraint: Any) -> bool:
+    """Whether its combinations are to be found in the rows; those of a subclass are declared."""
+    return type(constraint) is FixedCombinations
+
+
 def refuse_late(added: Sequence[Any]) -> None:
     """Refuse constraints that a release must have been measured for."""
-    if any(type(constraint) is FixedCombinations for constraint in added):
+    if any(_is_discovered(constraint) for constraint in added):
         raise SynthesizerInputError(
             'FixedCombinations cannot be added after the fit: which combinations there are has to '
             'be measured. Make a new synthesizer, add it, and fit that, which spends budget again.'
@@ -178,7 +183,7 @@ def maps_of_release(
         SynthesizerInputError: If its columns are neither.
     """
     plain = RecordMaps(planned.columns)
-    combined = any(type(constraint) is FixedCombinations for constraint in constraints)
+    combined = any(_is_discovered(constraint) for constraint in constraints)
     if planned.parts and not combined and _kinds(released) == _kinds(plain.columns):
         return plain
     validation.check_release(released, planned.measured)
@@ -230,7 +235,7 @@ def _combinations(constraints: Sequence[Any], domains: Domains, names: set[str])
     declared = [c for c in constraints if isinstance(c, DeclaredCombinations)]
     groups: list[list[str]] = []
     for constraint in constraints:
-        if type(constraint) is FixedCombinations:
+        if _is_discovered(constraint):
             overlapping = [g for g in groups if set(g) & set(constraint.column_names)]
             groups = [g for g in groups if g not in overlapping]
             merged = [name for group in overlapping for name in group] + constraint.column_names

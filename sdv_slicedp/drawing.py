@@ -51,7 +51,7 @@ def draw_cells(
 
 def draw_rows(
     tables: Sequence[npt.NDArray[np.floating[Any]]], num_rows: int, rng: np.random.Generator
-) -> list[npt.NDArray[np.int32]]:
+) -> tuple[Integers, list[npt.NDArray[np.int32]]]:
     """Cells of the rows of a mixture, components used equally often and in order.
 
     Args:
@@ -60,8 +60,8 @@ def draw_rows(
         rng: Source of randomness.
 
     Returns:
-        One array of shape ``(n,)`` per column.
+        The component of each row, and its cell of each column, shape ``(n,)`` each.
     """
     n_components = len(tables[0])
     component = np.sort(rng.permutation(n_components)[np.arange(num_rows) % n_components])
-    return [draw_cells(table, component, rng).astype(np.int32) for table in tables]
+    return component, [draw_cells(table, component, rng).astype(np.int32) for table in tables]

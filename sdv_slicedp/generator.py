@@ -14,20 +14,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sdv_slicedp import posterior
+from sdv_slicedp import heads, posterior
 from sdv_slicedp.domain import MISSING, CategoricalDomain, ColumnDomain, from_units
 from sdv_slicedp.drawing import draw_cells, draw_rows
 
 if TYPE_CHECKING:
     from sdv_slicedp.coupling import Coupling
-    from sdv_slicedp.heads import Head
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Bins = npt.NDArray[np.integer[Any]]
 
-TRIES, COPIES = 64, 16
-"""Rounds, and draws of a row in each, to meet a condition on a hub."""
+_CHUNK = 2**18  # candidates at a time
 
 
 @dataclass(frozen=True)
@@ -146,7 +144,7 @@ class MixtureModel:
             coupling: How numbers lie in their pair cells together.
         """
         self.coupling = coupling
-        self.heads: tuple[Head, ...] = ()
+        self.heads: tuple[heads.Head, ...] = ()
         self.components = components
         self.decoders = decoders
         self.loss_values = loss_values
@@ -164,7 +162,8 @@ class MixtureModel:
         sampling error than independent ones.
         """
         order = self._rng.permutation(num_rows)
-        bins: list[Bins] = [*draw_rows(self.components, num_rows, self._rng)]
+        _, drawn = draw_rows(self.components, num_rows, self._rng)
+        bins: list[Bins] = [*drawn]
         for head in self.heads:
             bins[head.column] = head.draw(bins, self._rng, spread=True)
         places = coupled_places(bins, self.coupling, self._rng)
@@ -178,64 +177,39 @@ class MixtureModel:
             given: Grid positions or codes of the conditioned columns, arrays of shape
                 ``(num_rows,)``, by the number of the column.
         """
-        where = {i: self.decoders[i].cells(positions) for i, positions in given.items()}
-        bins, places = self._drawn_given(num_rows, where)
-        asked = {head.column: where[head.column][0] for head in self.heads if head.column in where}
-        if asked:
-            bins, places = self._until_met(bins, places, where, asked)
-        order = np.arange(num_rows)
-        return decoded(bins, self.decoders, places, order, self._rng, given)
+        asked = any(head.column in given for head in self.heads)
+        tries = heads.CANDIDATES_OF_A_ROW if asked else 1
+        parts = []
+        for start in range(0, max(num_rows, 1), _CHUNK // tries):
+            rows = slice(start, min(start + _CHUNK // tries, num_rows))
+            known = {i: positions[rows] for i, positions in given.items()}
+            bins, places = self._drawn_given(rows.stop - start, known, tries)
+            order = np.arange(rows.stop - start)
+            parts.append(decoded(bins, self.decoders, places, order, self._rng, known))
+        return pd.concat(parts, ignore_index=True)
 
     def _drawn_given(
-        self, num_rows: int, where: Mapping[int, posterior.Where], redrawn: Sequence[int] = ()
+        self, num_rows: int, given: Mapping[int, Integers], tries: int
     ) -> tuple[list[Bins], dict[int, Floats]]:
-        """Pair cells, and places of coupled columns, given the cells and places of some columns.
-
-        Hubs are drawn by their heads unless they are given; those ``redrawn`` in any case.
-        """
-        known = {i: place for i, place in where.items() if i not in redrawn}
+        """Pair cells, and places of coupled columns, chosen among ``tries`` candidates a row."""
+        where = {
+            i: self.decoders[i].cells(np.repeat(positions, tries)) for i, positions in given.items()
+        }
         tables = dict(enumerate(self.components))
-        chosen = posterior.choose(num_rows, tables, known, self.coupling, self._rng)
+        smooth = {head.column: head.laws(tables[head.column]) for head in self.heads}
+        chosen = posterior.choose(
+            num_rows * tries, tables | smooth, where, self.coupling, self._rng
+        )
         bins = [
             chosen.bins[i] if i in chosen.bins else draw_cells(table, chosen.component, self._rng)
             for i, table in tables.items()
         ]
-        for head in self.heads:
-            if head.column not in known:
-                bins[head.column] = head.draw(bins, self._rng, spread=False)
-        return bins, chosen.places
-
-    def _until_met(
-        self,
-        bins: list[Bins],
-        places: dict[int, Floats],
-        where: Mapping[int, posterior.Where],
-        asked: Mapping[int, Integers],
-    ) -> tuple[list[Bins], dict[int, Floats]]:
-        """Rows drawn without the hubs that are asked for, until their heads draw these cells.
-
-        Args:
-            bins: Pair cells by the mixture alone, which stay where no try succeeds.
-            places: Places inside them.
-            where: All conditions.
-            asked: Pair cells of the hubs.
-        """
-        left = np.arange(len(bins[0]))
-        for _ in range(TRIES):
-            rows = np.repeat(left, COPIES)
-            some = {i: (c[rows], a[rows], b[rows]) for i, (c, a, b) in where.items()}
-            made, inside = self._drawn_given(len(rows), some, redrawn=list(asked))
-            met = np.all([made[i] == wanted[rows] for i, wanted in asked.items()], axis=0)
-            found, first = np.unique(rows[met], return_index=True)
-            first = np.flatnonzero(met)[first]
-            for i, cells in enumerate(made):
-                bins[i][found] = cells[first]
-            for i, places_made in inside.items():
-                places[i][found] = places_made[first]
-            left = np.setdiff1d(left, found)
-            if not len(left):
-                break
-        return bins, places
+        log_weights = heads.apply(self.heads, bins, chosen, tables, self._rng)
+        if tries == 1:
+            return bins, chosen.places
+        group, _ = posterior.groups(num_rows, given)
+        one = posterior.resample(log_weights, group, tries, self._rng)
+        return [cells[one] for cells in bins], {i: p[one] for i, p in chosen.places.items()}
 
 
 def coupled_places(

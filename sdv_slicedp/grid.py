@@ -33,8 +33,6 @@ HIDDEN = 0.5
 """A pooled cell with less than this many noise scales looks empty."""
 FLOOR = 0.1
 """Noise scales of count that an empty-looking cell keeps, so that no part of a domain is lost."""
-FAR_FLOOR = 1e-9
-"""The same beyond the last cells that do not look empty: conditions find it, samples do not."""
 NANOSECONDS_PER_YEAR = 31_556_952 * 10**9
 FIRST_YEAR, LAST_YEAR = -292, 292
 """Years from 1970 that 64-bit nanoseconds can hold."""
@@ -223,8 +221,7 @@ def column_law(domain: ColumnDomain, levels: Sequence[Level]) -> tuple[Cells, Fl
     """Fine cells of a column, their estimated counts (positive) and variances.
 
     A discrete column: its codes; counts that the noise hides share their sum equally. A numeric
-    column: spikes alone, the rest pooled until significant; what looks empty at both ends of the
-    range is all but left out, as one row there would stretch the range of the sample.
+    column: spikes alone, the rest pooled until significant.
     """
     cells, counts, spread = leaves(levels)
     if isinstance(domain, CategoricalDomain):
@@ -239,13 +236,4 @@ def column_law(domain: ColumnDomain, levels: Sequence[Level]) -> tuple[Cells, Fl
     variances: Floats = np.bincount(groups, spread).astype(np.float64)
     hidden = sums < HIDDEN * np.sqrt(variances)
     sums[hidden] = FLOOR * np.sqrt(variances[hidden])
-    is_number = cells.lower[first] != MISSING
-    sums[_beyond(~hidden & is_number) & is_number] = FAR_FLOOR
     return Cells(cells.lower[first], cells.upper[last]), sums, variances
-
-
-def _beyond(seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Cells before the first or after the last one that is seen; none if none is."""
-    from_left = np.logical_or.accumulate(seen)
-    from_right = np.logical_or.accumulate(seen[::-1])[::-1]
-    return np.asarray(~(from_left & from_right) & seen.any())

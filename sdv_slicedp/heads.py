@@ -9,7 +9,7 @@ mixture. The other half keeps what the mixture knows of three columns and more.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,8 @@ from scipy.special import logsumexp, softmax
 
 from sdv_slicedp.denoising import Target
 from sdv_slicedp.domain import CategoricalDomain
-from sdv_slicedp.drawing import draw_rows, stratified_uniforms
+from sdv_slicedp.drawing import draw_cells, draw_rows, stratified_uniforms
+from sdv_slicedp.posterior import LEAST, Chosen
 from sdv_slicedp.release import ColumnRelease
 
 Floats = npt.NDArray[np.float64]
@@ -36,6 +37,8 @@ CELLS = 2
 """Cells of a hub that has a head; of more, boosting learnt less with heads than without."""
 KEPT = 0.5
 """Share of the rows that keep the hub's cell of the mixture."""
+CANDIDATES_OF_A_ROW = 8
+"""Candidates for a row whose hubs are given, Eq. (45)."""
 STRATUM = 50
 """Rows of about the same law that draw with stratified uniform numbers."""
 MOST_STRETCHED = 5.0
@@ -51,11 +54,13 @@ class Head:
         column: Position of the hub.
         intercept: One number for each cell of the hub.
         weights: One array of shape ``(cells, hub cells)`` per column; zero for the hub.
+        means: Mean of the law over each component of the mixture, shape ``(N, hub cells)``.
     """
 
     column: int
     intercept: Floats
     weights: tuple[Floats, ...]
+    means: Tables
 
     def shares(self, bins: Sequence[Bins]) -> Floats:
         """Probability of each cell of the hub, shape ``(n, hub cells)``.
@@ -68,6 +73,14 @@ class Head:
             if i != self.column:
                 scores += weight[cells]
         return np.asarray(softmax(scores, axis=1))
+
+    def laws(self, own: Tables) -> Tables:
+        """Law of the hub's cells in each component, the hub being drawn as in :meth:`draw`.
+
+        Args:
+            own: Laws of the hub's cells by the mixture, shape ``(N, hub cells)``.
+        """
+        return np.asarray(KEPT * own + (1 - KEPT) * self.means, dtype=np.float32)
 
     def draw(self, bins: Sequence[Bins], rng: np.random.Generator, *, spread: bool) -> Bins:
         """The hub's cell of each row, a share ``KEPT`` as they are, shape ``(n,)``.
@@ -86,6 +99,48 @@ class Head:
         cells = (shares.cumsum(axis=1)[:, :-1] <= uniforms[:, None]).sum(axis=1)
         kept = rng.random(len(shares)) < KEPT
         return np.where(kept, bins[self.column], cells).astype(bins[self.column].dtype)
+
+
+def apply(
+    heads: Sequence[Head],
+    bins: list[Bins],
+    chosen: Chosen,
+    tables: Mapping[int, Tables],
+    rng: np.random.Generator,
+) -> Floats:
+    """Draw the hubs that are not given, and weigh the rows by those that are, Eq. (45).
+
+    Args:
+        heads: In the order in which hubs are drawn.
+        bins: Pair cells of all columns, shape ``(n,)`` each; the hubs' are replaced.
+        chosen: Components of the rows, and the hubs' cells that are given.
+        tables: Laws of the cells by the mixture, by column.
+        rng: Source of randomness.
+
+    Returns:
+        Logarithms of the weights, shape ``(n,)``.
+    """
+    component = chosen.component
+    log_weights = np.zeros(len(component))
+    given = {head.column for head in heads if head.column in chosen.bins}
+    for hub in given:
+        own, wanted = tables[hub], chosen.bins[hub]
+        drawn = draw_cells(own, component, rng)
+        before = np.where(rng.random(len(component)) < 0.5, wanted, drawn)
+        share = np.maximum(own[component, before], LEAST).astype(np.float64)
+        log_weights += np.log(share / (0.5 * (before == wanted) + 0.5 * share))
+        bins[hub] = before
+    for head in heads:
+        if head.column not in given:
+            bins[head.column] = head.draw(bins, rng, spread=False)
+            continue
+        wanted = chosen.bins[head.column]
+        share = head.shares(bins)[np.arange(len(wanted)), wanted]
+        reached = KEPT * (bins[head.column] == wanted) + (1 - KEPT) * share
+        proposed = head.laws(tables[head.column])[component, wanted]
+        log_weights += np.log(np.maximum(reached, LEAST)) - np.log(np.maximum(proposed, LEAST))
+        bins[head.column] = wanted
+    return log_weights
 
 
 def fitted(
@@ -124,7 +179,7 @@ def regressed(
         noise: Noise scale of the hub's pair with each column, sigma / rows.
         seed: Seed of the rows of the mixture.
     """
-    bins = draw_rows(components, ROWS, np.random.default_rng(seed))
+    component, bins = draw_rows(components, ROWS, np.random.default_rng(seed))
     law = np.maximum(components[hub].mean(axis=0, dtype=np.float64), SMALLEST)
     law /= law.sum()
     others = [i for i in range(len(components)) if i != hub]
@@ -143,7 +198,12 @@ def regressed(
     ends = np.cumsum([len(moment) for moment in moments])[:-1]
     parts = np.split(weights, ends)
     parts.insert(hub, np.zeros((len(law), len(law))))
-    return Head(hub, np.log(law), tuple(parts))
+    head = Head(hub, np.log(law), tuple(parts), components[hub])
+    sums = np.zeros(components[hub].shape)
+    np.add.at(sums, component, head.shares(bins))
+    drawn = np.bincount(component, minlength=len(sums))[:, None]
+    means = np.where(drawn > 0, sums / np.maximum(drawn, 1), law)
+    return replace(head, means=means.astype(np.float32))
 
 
 def _expected_square(pair: Floats) -> Floats:

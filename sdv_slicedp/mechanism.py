@@ -22,6 +22,7 @@ from sdv_slicedp.accounting import (
     LedgerEntry,
     mu_squared,
     planning_budget,
+    spendable,
     validate_budget,
 )
 from sdv_slicedp.curator import Curator
@@ -78,7 +79,7 @@ def measure(
     curator = Curator(processed, ledger)
     threshold_delta = stages.threshold_delta(domains, delta * plan.threshold_share)
     n_slices = max(len(domains) * (len(domains) - 1) // 2, 1)
-    budget, cost = planning_budget(epsilon, delta - threshold_delta, n_slices)
+    budget, cost = planning_budget(spendable(epsilon), delta - threshold_delta, n_slices)
     stages.check_budget(budget, len(domains), plan)
     columns = stages.discover(curator, domains, budget * plan.domain_share, threshold_delta)
     left = budget - mu_squared(ledger.entries[already:])
@@ -96,7 +97,7 @@ def measure(
 
     def rest() -> Fill:
         spent = tuple(e for e in ledger.entries[already:] if isinstance(e, LedgerEntry))
-        return Fill(spent, epsilon, delta, cost)
+        return Fill(spent, spendable(epsilon), delta, cost)
 
     sigmas = table_stages.choose_pairs(curator, released, for_pairs, plan)
     marginals = table_stages.measure_pairs(curator, sigmas, None if has_hubs else rest())

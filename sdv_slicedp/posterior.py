@@ -62,7 +62,7 @@ def choose(
         rng: Source of randomness.
     """
     cells = {i: place[0] for i, place in where.items()}
-    group, first = _groups(num_rows, cells)
+    group, first = groups(num_rows, cells)
     logs = {i: _logs(tables[i]) for i in cells}
     distinct = {i: bins[first] for i, bins in cells.items()}
     n_components = len(next(iter(tables.values())))
@@ -93,7 +93,7 @@ def effective_size(
     Kish's ``(sum w)^2 / sum w^2`` of the weights of Eq. (39).
     """
     cells = {i: place[0] for i, place in where.items()}
-    _, first = _groups(num_rows, cells)
+    _, first = groups(num_rows, cells)
     logs = {i: _logs(tables[i]) for i in cells}
     distinct = {i: bins[first] for i, bins in cells.items()}
     n_components = len(next(iter(tables.values())))
@@ -104,11 +104,46 @@ def effective_size(
     return smallest
 
 
-def _groups(num_rows: int, cells: Mapping[int, Integers]) -> tuple[Integers, Integers]:
-    """Number of each row's combination of cells, and the first row of each combination."""
+def resample(
+    log_weights: Floats, group: Integers, tries: int, rng: np.random.Generator
+) -> Integers:
+    """Candidates in proportion to their weights, each row's from those of all rows of its group.
+
+    By one random number for each group (systematic resampling): a candidate is taken twice only if
+    its weight is more than ``tries`` times the mean.
+
+    Args:
+        log_weights: Of the candidates, ``tries`` for each row in turn, shape ``(n * tries,)``.
+        group: Group of each row, shape ``(n,)``, numbered from 0.
+        tries: Candidates for each row.
+        rng: Source of randomness.
+
+    Returns:
+        The index of a candidate for each row, shape ``(n,)``.
+    """
+    order = np.argsort(group, kind='stable')
+    candidates = (order[:, None] * tries + np.arange(tries)).ravel()
+    member = group[candidates // tries]
+    sizes = np.bincount(group)
+    largest = np.full(len(sizes), -np.inf)
+    np.maximum.at(largest, member, log_weights[candidates])
+    weights = np.exp(log_weights[candidates] - largest[member])
+    ends = np.cumsum(sizes)
+    steps = np.cumsum(weights * (sizes / np.bincount(member, weights))[member])
+    steps = np.clip(steps, (ends - sizes)[member], ends[member])
+    steps[ends * tries - 1] = ends
+    points = np.arange(len(group)) + rng.random(len(sizes))[group[order]]
+    found = np.empty_like(order)
+    found[order] = candidates[np.searchsorted(steps, points, side='right')]
+    return found
+
+
+def groups(num_rows: int, given: Mapping[int, Integers]) -> tuple[Integers, Integers]:
+    """Number of each row's combination of cells or positions, and the first row of each."""
     group = np.zeros(num_rows, dtype=np.int64)
-    for bins in cells.values():
-        _, group = np.unique(group * (bins.max(initial=0) + 1) + bins, return_inverse=True)
+    for values in given.values():
+        _, numbers = np.unique(values, return_inverse=True)
+        _, group = np.unique(group * (numbers.max(initial=0) + 1) + numbers, return_inverse=True)
     _, first = np.unique(group, return_index=True)
     return group, first
 

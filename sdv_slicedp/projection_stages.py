@@ -11,7 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from sdv_slicedp import stages
-from sdv_slicedp.accounting import REPLACE_ONE, Cost, planning_budget, validate_budget
+from sdv_slicedp.accounting import (
+    REPLACE_ONE,
+    Cost,
+    planning_budget,
+    spendable,
+    validate_budget,
+)
 from sdv_slicedp.domain import MISSING, CategoricalDomain, ColumnDomain
 from sdv_slicedp.embedding import Block, dimension, sensitivity
 from sdv_slicedp.errors import PrivacyError
@@ -60,7 +66,7 @@ class ProjectionBudget:
     """How the budget is shared; decided before the rows are touched.
 
     Attributes:
-        epsilon: Of the whole.
+        epsilon: Of the whole, as far as it can be spent.
         delta: Of the whole.
         threshold_delta: For the thresholds of category discovery.
         energy_delta: For directions that see too much.
@@ -86,6 +92,7 @@ def share_budget(
         PrivacyError: If it is too small whatever is discovered.
     """
     validate_budget(epsilon, delta)
+    epsilon = spendable(epsilon)
     n_unknown = stages.discovery_slices(domains)
     threshold_delta = stages.threshold_delta(domains, delta * plan.threshold_share)
     # Full bases see every move alike, whatever the dimension turns out to be.

@@ -4,6 +4,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
 from sdv.data_processing.errors import NotFittedError
@@ -105,6 +106,7 @@ def test_the_processor_holds_nothing_of_the_rows(public_domain):
     assert b'zqxjv' not in states[0] and b'private note' not in states[0]
 
 
+@examples(30)
 @given(
     rows=st.lists(st.sampled_from([1, 2.5, 'x', None, np.inf, True, '2020-01-01']), min_size=2),
     cut=st.integers(0, 50),

@@ -401,24 +401,3 @@ def test_within_keeps_inner_and_missing_cells():
 
     assert grid.within(cells, 0, 9).tolist() == [True, True, True, False]
     assert grid.within(cells, 1, 14).tolist() == [True, False, True, True]
-
-
-@given(st.lists(st.integers(-30, 300), min_size=1, max_size=40), st.booleans())
-def test_ends_that_look_empty_are_all_but_left_out(noisy, has_missing):
-    domain = number(0, len(noisy) - 1, has_missing=has_missing)
-    codes = np.r_[np.full(int(has_missing), MISSING), np.arange(len(noisy))]
-    counts_of = np.r_[np.full(int(has_missing), 50), noisy]
-
-    cells, law, spread = grid.column_law(domain, [Level(codes, codes, counts_of, 10.0)])
-
-    numbers = cells.lower != MISSING
-    share = law[numbers] / np.sqrt(spread[numbers])
-    assert (share > 0).all()
-    seen = np.flatnonzero(share >= grid.HIDDEN)
-    if len(seen):
-        assert np.allclose(share[: seen[0]], 0, atol=1e-8)
-        assert np.allclose(share[seen[-1] + 1 :], 0, atol=1e-8)
-        assert (share[seen[0] : seen[-1] + 1] >= grid.FLOOR * 0.999).all()
-    else:
-        assert np.allclose(share, grid.FLOOR)
-    assert not has_missing or law[~numbers].tolist() == [50]

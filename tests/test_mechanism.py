@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from sdv_slicedp import embedding, noise, projection_stages
+from sdv_slicedp import accounting, embedding, noise, projection_stages
 from sdv_slicedp.accounting import (
     REPLACE_ONE,
     Ledger,
@@ -368,13 +368,17 @@ def test_budgets_below_the_noise_are_refused_before_anything_is_spent():
     assert ledger.entries == ()
 
 
-@pytest.mark.parametrize('epsilon', [8.0, 20.0, 40.0])
-def test_large_budgets_on_few_columns_are_kept(epsilon):
-    frame, domains = make(['word', 'flag'], 10)
+@pytest.mark.parametrize('epsilon', [8.0, 20.0, 40.0, 100.0, 1e4])
+@pytest.mark.parametrize('run', [measure, measure_projection])
+def test_large_budgets_are_kept(run, epsilon):
+    """Up to what the sampler allows; more is not spent, but may be asked for."""
+    frame, domains = make(['word', 'flag', 'number', 'money'], 10)
 
-    release = measure(frame, domains, epsilon=epsilon, delta=DELTA, ledger=Ledger())
+    release = run(frame, domains, epsilon=epsilon, delta=DELTA, ledger=Ledger())
 
-    assert epsilon_spent(release.ledger, DELTA) <= epsilon
+    spent = epsilon_spent(release.ledger, DELTA, release.neighboring_relation)
+    assert spent <= min(epsilon, accounting.LARGEST_EPSILON)
+    assert release.epsilon == epsilon
 
 
 def projected(frame, domains, epsilon: float = 1.0, **options) -> Release:

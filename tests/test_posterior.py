@@ -254,3 +254,30 @@ def test_effective_sizes_are_between_one_and_all(seed, n_components):
     even = np.full((n_components, 3), 1 / 3, dtype=np.float32)
     everyone = posterior.effective_size(1, {0: even}, where({0: [1]}))
     assert everyone == pytest.approx(n_components)
+
+
+@given(seeds, st.integers(1, 5), st.integers(1, 40))
+def test_candidates_are_taken_by_weight_within_their_group(seed, tries, n_rows):
+    """Each at most once more or less than its share of the group's rows."""
+    rng = np.random.default_rng(seed)
+    _, group = np.unique(rng.integers(0, 6, n_rows), return_inverse=True)
+    log_weights = 3 * rng.normal(size=n_rows * tries) - 50
+
+    taken = posterior.resample(log_weights, group, tries, rng)
+
+    assert (group[taken // tries] == group).all()
+    member = np.repeat(group, tries)
+    weights = np.exp(log_weights)
+    share = weights / np.bincount(member, weights)[member] * np.bincount(group)[member]
+    counts = np.bincount(taken, minlength=len(weights))
+    assert (np.abs(counts - share) < 1 + 1e-6).all()
+
+
+def test_a_row_alone_takes_candidates_in_proportion():
+    rng = np.random.default_rng(0)
+    weights = np.array([0.1, 0.6, 0.3])
+    logs = np.tile(np.log(weights), 10_000)
+
+    taken = posterior.resample(logs, np.arange(10_000), 3, rng)
+
+    assert p_value(np.bincount(taken % 3), weights) > FALSE_ALARM

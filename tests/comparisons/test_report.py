@@ -1,6 +1,11 @@
 import copy
+from pathlib import Path
 
 from comparisons import figures, report, tables
+from comparisons.cells import read_records
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / 'comparisons' / 'results'
 
 
 def record(method, epsilon, seed, auc, private=True, **more):
@@ -115,3 +120,16 @@ def test_groups_with_different_rows_are_apart():
     alone = text[text.index('### d, 10 rows, epsilon 1') :]
     assert '| Ours (10 rows) | 1 | **0.600**' in alone
     assert 'Theirs' not in alone[: alone.index('###', 5)]
+
+
+def test_what_is_committed_and_quoted_is_what_the_results_say():
+    groups = tables.groups_of(
+        read_records([RESULTS / f'{name}.jsonl' for name in ('adult', 'credit_default')])
+    )
+    assert (RESULTS / 'report.md').read_text(encoding='utf-8') == report.markdown(groups)
+    lines = tables.summary(groups, report.SUMMARY_EPSILON).splitlines()
+    for page in ('README.md', 'docs/comparisons.md'):
+        text = (ROOT / page).read_text(encoding='utf-8').splitlines()
+        quoted = [line for line in text if line.startswith(('| adult |', '| credit_default |'))]
+        assert len(quoted) > 5
+        assert set(quoted) <= set(lines), page

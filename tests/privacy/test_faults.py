@@ -190,7 +190,7 @@ class TestSignals:
     @pytest.mark.parametrize('number', SIGNALS, ids=lambda number: number.name)
     def test_a_save_that_is_killed_leaves_whole_files(self, number, folder, new, tmp_path):
         before = names_in(folder)
-        for call in self.points(lambda: save(new, tmp_path), 8):
+        for call in self.points(lambda: save(new, tmp_path), 5):
             code = self.kill_saving(new, folder, number, call)
             assert code == (0 if number == signal.SIGINT else -number)
             check_files(folder, before, number == signal.SIGINT)

@@ -126,7 +126,7 @@ def test_every_public_method_of_the_curator_is_held_to_its_statement():
         assert 'differential privacy under' in stated and 'Public:' in stated
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.lists(rows, max_size=5), st.lists(rows, max_size=5))
 def test_maps_see_one_row_at_a_time(first, second):
     """What they make of two tables together is what they make of each, one behind the other."""
@@ -197,7 +197,7 @@ class TestCharges:
             epsilon_spent([LedgerEntry('selection', '', 1, 9.0, 1)], 1e-6, REPLACE_ONE)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.lists(rows, max_size=3), rows, rows, st.sampled_from([1, 3, 5, 7]))
 def test_a_replaced_record_of_a_projection(base, row, other, slices):
     """One line moves, and by no more than the directions see of the sensitivity."""

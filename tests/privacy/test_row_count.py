@@ -29,7 +29,7 @@ def half_the_noise(shape: int | tuple[int, ...], sigma: float) -> np.ndarray:
     return noise.discrete_gaussian(shape, admissible_sigma(sigma / 2))
 
 
-def variance_level(draws: int = 2000) -> float:
+def variance_level(draws: int = 1000) -> float:
     """Two-sided level at which the scale of the noise on the number of rows is rejected."""
     found = np.array([Curator(TABLE, Ledger()).row_count(SIGMA) for _ in range(draws)])
     total = float((((found - len(TABLE)) / SIGMA) ** 2).sum())
