@@ -46,7 +46,7 @@ class HistogramPlan:
     threshold_share: float = 0.1
     rows_share: float = 0.01
     one_column_share: float = 0.15
-    most_one_column_share: float = 0.8
+    most_one_column_share: float = 0.95
     one_column_noise: float = 0.03
     only_column_share: float = 0.8
     selection_share: float = 0.05
