@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq, minimize
 from scipy.sparse import csr_array
-from scipy.special import logsumexp, softmax
+from scipy.special import softmax
 
 from sdv_slicedp.denoising import Target
 from sdv_slicedp.domain import CategoricalDomain
@@ -236,20 +236,34 @@ def _minimised(
         scale: Unit of each coordinate.
     """
     transposed = cells.T.tocsr()
+    seen = np.asarray(cells.sum(axis=0)) / cells.shape[0]
 
     def loss_and_gradient(point: Floats) -> tuple[float, Floats]:
         weights = point.reshape(moments.shape) * scale
-        scores = cells @ weights + intercept
-        total = logsumexp(scores, axis=1)
-        shares = np.exp(scores - total[:, None])
-        loss = total.mean() - np.sum(moments * weights) + 0.5 * np.sum(ridge * weights**2)
-        slope = transposed @ shares / len(shares) - moments + ridge * weights
-        return float(loss), (slope * scale).ravel()
+        scores = cells @ (weights[:, 1:] - weights[:, :1]) + (intercept[1:] - intercept[0])
+        shares, total = _relative_shares(scores)
+        loss = total.mean() + seen @ weights[:, 0] + intercept[0]
+        loss += np.sum((0.5 * ridge * weights - moments) * weights)
+        others = transposed @ shares / len(shares)
+        expected = np.column_stack([seen - others.sum(axis=1), others])
+        return float(loss), ((expected - moments + ridge * weights) * scale).ravel()
 
     start = np.zeros(moments.size)
     options = {'maxiter': STEPS}
     found = minimize(loss_and_gradient, start, jac=True, method='L-BFGS-B', options=options)
     return _stretched(cells, intercept, moments, found.x.reshape(moments.shape) * scale)
+
+
+def _relative_shares(scores: Floats) -> tuple[Floats, Floats]:
+    """Probabilities of all cells but the first, and the logarithm that normalises them.
+
+    Args:
+        scores: Those of the same cells, from that of the first, shape ``(n, hub cells - 1)``.
+    """
+    top = np.maximum(scores.max(axis=1), 0.0)
+    powers = np.exp(scores - top[:, None])
+    total = np.exp(-top) + powers.sum(axis=1)
+    return powers / total[:, None], top + np.log(total)
 
 
 def _stretched(cells: csr_array, intercept: Floats, moments: Floats, weights: Floats) -> Floats:
