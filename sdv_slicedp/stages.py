@@ -28,6 +28,10 @@ MOST_LEVELS = 20
 """More levels than the zooming grid of a column can have."""
 COARSE_SHARE = 0.6
 """Of what is left for single columns, for the next level, where noise rules."""
+SAFE_SIGMA = 6.0
+"""Scales from here on cost little more than their mu^2 where they are chosen adaptively."""
+MOST_BELOW = 0.8
+"""Of what is left, the most for single columns where smaller scales are to be expected."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,8 @@ def one_column_budget(
     n_slices = sum(_levels_to_come(column) for column in columns)
     wanted = n_slices / (plan.one_column_noise * max(rows, 1)) ** 2
     most = plan.most_one_column_share * (left - rows_budget)
+    if not n_slices / most > SAFE_SIGMA**2:
+        most = min(plan.most_one_column_share, MOST_BELOW) * (left - rows_budget)
     least = plan.one_column_share * mu_squared
     return min(max(wanted, least), most), wanted > least
 

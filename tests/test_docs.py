@@ -156,6 +156,8 @@ def defaults():
     ]
     constants = {
         'COARSE_SHARE': stages,
+        'MOST_BELOW': stages,
+        'SAFE_SIGMA': stages,
         'ROOT_CELLS': grid,
         'BRANCHING': grid,
         'SIGNIFICANCE': pooling,
