@@ -10,7 +10,6 @@ from test_stages import KNOWN, PLAN, measured, open_curator, table
 from sdv_slicedp import slices, table_stages
 from sdv_slicedp.accounting import Ledger, LedgerEntry, epsilon_spent, gaussian_epsilon, mu_squared
 from sdv_slicedp.domain import CategoricalDomain
-from sdv_slicedp.errors import PrivacyError
 from sdv_slicedp.mechanism import measure
 from sdv_slicedp.slices import HistogramPlan
 from sdv_slicedp.table_stages import Fill
