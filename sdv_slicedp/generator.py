@@ -192,9 +192,10 @@ class MixtureModel:
         self, num_rows: int, given: Mapping[int, Integers], tries: int
     ) -> tuple[list[Bins], dict[int, Floats]]:
         """Pair cells, and places of coupled columns, chosen among ``tries`` candidates a row."""
-        where = {
-            i: self.decoders[i].cells(np.repeat(positions, tries)) for i, positions in given.items()
-        }
+        where = {}
+        for i, positions in given.items():
+            cells, start, end = self.decoders[i].cells(positions)
+            where[i] = np.repeat(cells, tries), np.repeat(start, tries), np.repeat(end, tries)
         tables = dict(enumerate(self.components))
         smooth = {head.column: head.laws(tables[head.column]) for head in self.heads}
         chosen = posterior.choose(

@@ -164,11 +164,11 @@ def one_column_budget(
     rows = curator.row_count(equal_sigma(1, rows_budget))
     n_slices = sum(_levels_to_come(column) for column in columns)
     wanted = n_slices / (plan.one_column_noise * max(rows, 1)) ** 2
-    most = plan.most_one_column_share * (left - rows_budget)
-    if not n_slices / most > SAFE_SIGMA**2:
-        most = min(plan.most_one_column_share, MOST_BELOW) * (left - rows_budget)
+    share, rest = plan.most_one_column_share, left - rows_budget
+    if not n_slices > SAFE_SIGMA**2 * share * rest:
+        share = min(share, MOST_BELOW)
     least = plan.one_column_share * mu_squared
-    return min(max(wanted, least), most), wanted > least
+    return min(max(wanted, least), share * rest), wanted > least
 
 
 def measure_columns(
