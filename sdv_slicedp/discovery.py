@@ -38,8 +38,8 @@ TAIL_SIGNIFICANCE = 3.0
 """Noise scales that the counts beyond a bound must exceed together to be kept."""
 ROUNDED_SHARE = 0.005
 """Share of the rows that may lose decimals to the discovered step."""
-FALSE_BOUND = 1e-3
-"""Probability that noise alone widens the discovered range of a column."""
+FALSE_ALARM = 1e-3
+"""Probability that noise alone widens the range of a column, or refines its resolution, at most."""
 SIGNIFICANT_DIGITS = 9
 """Digits that the largest values keep when the decimals have no end."""
 EXACT_BELOW = 1e12
@@ -82,6 +82,11 @@ def time_cells(values: Floats) -> Integers:
     return cells
 
 
+def significance(n_cells: int) -> float:
+    """Noise scales that one of so many cells or tails must exceed, by Bonferroni's rule."""
+    return float(ndtri(1.0 - FALSE_ALARM / n_cells))
+
+
 def finest_needed(counts: Integers, sigma: float) -> int:
     """Smallest resolution that leaves no significant share of the rows to be rounded.
 
@@ -90,7 +95,7 @@ def finest_needed(counts: Integers, sigma: float) -> int:
         sigma: Their noise scale.
     """
     tails = np.cumsum(counts[::-1])[::-1]
-    noise = 3.0 * sigma * np.sqrt(np.arange(len(counts), 0, -1))
+    noise = significance(len(counts)) * sigma * np.sqrt(np.arange(len(counts), 0, -1))
     limit = np.maximum(noise, ROUNDED_SHARE * max(float(tails[0]), 0.0))
     needed = np.flatnonzero(tails > limit)
     return int(needed[-1]) if len(needed) else 0
@@ -121,7 +126,8 @@ def decimal_step(counts: Integers, sigma: float) -> tuple[int, int]:
     """
     ended, endless = counts[: MAX_DECIMALS + 1], counts[MAX_DECIMALS + 1 :]
     total = max(float(counts.sum()), 0.0)
-    limit = max(3.0 * sigma * np.sqrt(len(endless)), ROUNDED_SHARE * total)
+    noise = significance(len(counts)) * sigma * np.sqrt(len(endless))
+    limit = max(noise, ROUNDED_SHARE * total)
     if endless.sum() > limit:
         exponent = EXPONENTS[finest_needed(endless, sigma)]
         return (1, 10 ** max(SIGNIFICANT_DIGITS - 1 - exponent, 0))
@@ -141,11 +147,6 @@ def widest(domain: NumericalDomain) -> NumericalDomain:
     return replace(domain, lower=-MAX_UNITS, upper=MAX_UNITS)
 
 
-def bound_significance(n_cells: int) -> float:
-    """Noise scales that a count must exceed to belong to the range, by Bonferroni's rule."""
-    return float(ndtri(1.0 - FALSE_BOUND / n_cells))
-
-
 def with_bounds(
     domain: NumericalDomain, cells: Cells, counts: Integers, sigma: float
 ) -> tuple[NumericalDomain, npt.NDArray[np.bool_]]:
@@ -154,7 +155,7 @@ def with_bounds(
     Without a significant cell, the domain is the single cell that holds zero.
     """
     values = cells.lower != MISSING
-    found = (counts > bound_significance(len(cells)) * sigma) & values
+    found = (counts > significance(len(cells)) * sigma) & values
     if not found.any():
         found = values & (cells.lower <= 0) & (cells.upper >= 0)
     lower, upper = int(cells.lower[found].min()), int(cells.upper[found].max())

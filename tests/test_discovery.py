@@ -112,6 +112,22 @@ def test_noise_alone_gives_the_coarsest_step():
     assert discovery.step('numerical', noise, SIGMA) == (1, 1)
 
 
+@pytest.mark.parametrize('sdtype', ['numerical', 'datetime'])
+def test_noise_alone_rarely_refines_a_step(sdtype, monkeypatch):
+    # 10,000 columns have 10 false alarms at most: more than 20 with probability 0.002. Three scales
+    # for any number of cells must fail.
+    whole = slice_of([0.0] * 1_000, sdtype)
+    noise = np.rint(np.random.default_rng(0).normal(0, 20.0, (10_000, len(whole)))).astype(np.int64)
+
+    def false_alarms() -> int:
+        coarsest = step_of([], sdtype)
+        return sum(discovery.step(sdtype, whole + drawn, 20.0) != coarsest for drawn in noise)
+
+    assert false_alarms() <= 20
+    monkeypatch.setattr(discovery, 'significance', lambda n_cells: 3.0)
+    assert false_alarms() > 20
+
+
 @pytest.mark.parametrize('step', [DAY, HOUR, MINUTE, SECOND])
 @given(st.integers(-53_000, 53_000), st.integers(1, 22))
 def test_time_steps_are_found(step, days, part):
@@ -200,7 +216,7 @@ def test_without_values_the_domain_is_the_cell_of_zero(sdtype):
 def test_noise_alone_rarely_widens_the_bounds(sdtype):
     cells = grid.root_cells(unbounded(sdtype, (1, 1) if sdtype == 'numerical' else (DAY, 1)))
 
-    false_alarms = len(cells) * stats.norm.sf(discovery.bound_significance(len(cells)))
+    false_alarms = len(cells) * stats.norm.sf(discovery.significance(len(cells)))
 
     assert false_alarms < 0.02
 

@@ -161,7 +161,7 @@ def defaults():
         'ROOT_CELLS': grid,
         'BRANCHING': grid,
         'SIGNIFICANCE': pooling,
-        'FALSE_BOUND': discovery,
+        'FALSE_ALARM': discovery,
         'SHRUNK_BELOW': shrinkage,
         'KEPT_FROM': shrinkage,
         'FEWEST_EPOCHS': training_plan,
