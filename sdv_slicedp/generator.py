@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sdv_slicedp import heads, posterior
+from sdv_slicedp import balancing, heads, posterior
 from sdv_slicedp.domain import MISSING, CategoricalDomain, ColumnDomain, from_units
 from sdv_slicedp.drawing import draw_cells, draw_rows
 
@@ -26,6 +26,8 @@ Integers = npt.NDArray[np.int64]
 Bins = npt.NDArray[np.integer[Any]]
 
 _CHUNK = 2**18  # candidates at a time
+MOST_BALANCED = 50_000_000
+"""Largest number of rows times squared columns that are swapped; more have little error."""
 
 
 @dataclass(frozen=True)
@@ -157,13 +159,15 @@ class MixtureModel:
     def sample(self, num_rows: int) -> pd.DataFrame:
         """Rows in the processed space.
 
-        Components are used equally often, and the pair cells of each component are drawn with
-        stratified uniforms: every row has the model's law, and the rows together have less
-        sampling error than independent ones.
+        Components are used equally often, the pair cells of each component are drawn with
+        stratified uniforms and swapped within it, Eq. (46): every row has the model's law, and the
+        rows together have less sampling error than independent ones.
         """
         order = self._rng.permutation(num_rows)
-        _, drawn = draw_rows(self.components, num_rows, self._rng)
+        component, drawn = draw_rows(self.components, num_rows, self._rng)
         bins: list[Bins] = [*drawn]
+        if num_rows * len(bins) ** 2 <= MOST_BALANCED:
+            bins = balancing.all_balanced(bins, self.components, component, self._rng)
         for head in self.heads:
             bins[head.column] = head.draw(bins, self._rng, spread=True)
         places = coupled_places(bins, self.coupling, self._rng)

@@ -18,6 +18,7 @@ from scipy.optimize import brentq, minimize
 from scipy.sparse import csr_array
 from scipy.special import softmax
 
+from sdv_slicedp.balancing import balanced
 from sdv_slicedp.denoising import Target
 from sdv_slicedp.domain import CategoricalDomain
 from sdv_slicedp.drawing import draw_cells, draw_rows, stratified_uniforms
@@ -83,22 +84,40 @@ class Head:
         return np.asarray(KEPT * own + (1 - KEPT) * self.means, dtype=np.float32)
 
     def draw(self, bins: Sequence[Bins], rng: np.random.Generator, *, spread: bool) -> Bins:
-        """The hub's cell of each row, a share ``KEPT`` as they are, shape ``(n,)``.
+        """The hub's cell of each row, in a share ``KEPT`` of them as it is, shape ``(n,)``.
 
         Args:
             bins: Pair cells of all columns by the mixture, shape ``(n,)`` each.
             rng: Source of randomness.
-            spread: Stratify the uniform numbers, Eq. (14); rows are then not independent.
+            spread: Stratify the uniform numbers, Eq. (14), and swap cells, Eq. (46), among rows of
+                about the same law; rows are then not independent.
         """
-        shares = self.shares(bins)
-        uniforms = rng.random(len(shares))
-        if spread:
-            ranks = np.empty(len(shares), dtype=np.int64)
-            ranks[np.argsort(shares[:, 0], kind='stable')] = np.arange(len(shares))
-            uniforms = stratified_uniforms(ranks // STRATUM, rng)
-        cells = (shares.cumsum(axis=1)[:, :-1] <= uniforms[:, None]).sum(axis=1)
-        kept = rng.random(len(shares)) < KEPT
-        return np.where(kept, bins[self.column], cells).astype(bins[self.column].dtype)
+        laws = (1 - KEPT) * self.shares(bins)
+        laws[np.arange(len(laws)), bins[self.column]] += KEPT
+        if not spread:
+            return self._drawn(laws, rng.random(len(laws)))
+        ranks = np.empty(len(laws), dtype=np.int64)
+        ranks[np.argsort(laws[:, 0], kind='stable')] = np.arange(len(laws))
+        strata = ranks // STRATUM
+        cells = self._drawn(laws, stratified_uniforms(strata, rng))
+        columns = [*bins]
+        columns[self.column] = cells
+        return balanced(columns, self.column, strata, self._expected(laws, bins), self._sizes, rng)
+
+    @property
+    def _sizes(self) -> list[int]:
+        return [len(weight) for weight in self.weights]
+
+    def _drawn(self, laws: Floats, uniforms: Floats) -> Bins:
+        return np.asarray((laws.cumsum(axis=1)[:, :-1] <= uniforms[:, None]).sum(axis=1), np.int32)
+
+    def _expected(self, laws: Floats, bins: Sequence[Bins]) -> Floats:
+        """Counts of the hub's cells with those of all columns, shape ``(hub cells, all cells)``."""
+        counts = [
+            [np.bincount(cells, law, size) for cells, size in zip(bins, self._sizes, strict=True)]
+            for law in laws.T
+        ]
+        return np.array([np.concatenate(parts) for parts in counts])
 
 
 def apply(

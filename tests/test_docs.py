@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from sdv_slicedp import (
+    balancing,
     cli,
     coupling,
     discovery,
     fitting,
+    generator,
     grid,
     heads,
     hubs,
@@ -181,6 +183,8 @@ def defaults():
         'CANDIDATES': posterior,
         'ROWS': heads,
         'STEPS': heads,
+        'SWAP_STEPS': balancing,
+        'MOST_BALANCED': generator,
         'CELLS': heads,
         'KEPT': heads,
         'STRATUM': heads,
