@@ -268,7 +268,10 @@ class RandomSliceSynthesizer(SlicedDPSynthesizer):
             joins = round(self.plan.start * steps.epochs) if release.marginals else 0
             divergence = SlicedDivergence(pairs, laws, answers, noise, float(weight), joins)
         logits = fitting.starting_point(
-            pairs.law, steps.n_components, steps.starting_scale, options['random_state']
+            pairs.law,
+            training_plan.FEWEST_COMPONENTS,
+            steps.starting_scale,
+            options['random_state'],
         )
         rate = training.RATES['pairs']
         rates, progress = (rate, rate * steps.final_rate), Progress(steps.epochs)

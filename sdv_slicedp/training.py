@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -23,10 +23,15 @@ from sdv_slicedp.objectives import Objective, SlicedObjective
 from sdv_slicedp.progress import Progress
 from sdv_slicedp.release import ColumnRelease, Release
 from sdv_slicedp.sliced_training import SlicePlan, sliced_objective
-from sdv_slicedp.training_plan import TrainingPlan, enough_epochs, entropy_pull
+from sdv_slicedp.training_plan import (
+    GROWN_FROM,
+    GROWTH,
+    TrainingPlan,
+    enough_components,
+    enough_epochs,
+    entropy_pull,
+)
 
-GROWTH, GROWN_FROM = 4, 400
-"""So many components come from each half-way, if there are to be at least ``GROWN_FROM``."""
 MOMENTS_SHARE = 0.4
 """Share of the epochs on a projection that look at its denoised moments, before the slices."""
 SHRINKING_BATCH = 4096
@@ -91,15 +96,12 @@ def train(
         TypeError: If a module does not keep to the protocol.
     """
     plan = plan or TrainingPlan()
-    plan = replace(
-        plan,
-        epochs=plan.epochs if epochs is None else epochs,
-        n_components=plan.n_components if n_components is None else n_components,
-    )
-    problem = posed(release)
-    most = enough_epochs(release, generator) if plan.epochs is None else plan.epochs
+    number = plan.n_components if n_components is None else n_components
+    number = enough_components(release) if number is None else number
+    most = plan.epochs if epochs is None else epochs
+    most = enough_epochs(release, generator) if most is None else most
     progress = Progress(most, plan.patience, plan.callback, verbose)
-    run = _Run(release, problem, plan, progress, torch.device(device), seed)
+    run = _Run(release, posed(release), plan, number, progress, torch.device(device), seed)
     if generator == 'mixture':
         return run.mixture(start)
     if isinstance(generator, nn.Module) or generator in ('mlp', 'residual_mlp'):
@@ -119,11 +121,12 @@ def posed(release: Release) -> Problem:
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """One training."""
+    """One training, of a mixture with ``n_components`` or a network."""
 
     release: Release
     problem: Problem
     plan: TrainingPlan
+    n_components: int
     progress: Progress
     device: torch.device
     seed: int | None
@@ -135,8 +138,8 @@ class _Run:
         if start is None:
             # Without pairs, nothing would bring the scatter back.
             scale = self.plan.starting_scale if len(target.pairs) else 0.0
-            n_components = self.plan.n_components // self._growth(start)
-            logits = fitting.starting_point(divergence.law, n_components, scale, self.seed)
+            number = self.n_components // self._growth(start)
+            logits = fitting.starting_point(divergence.law, number, scale, self.seed)
         elif isinstance(start, MixtureModel):
             logits = models.mixture_logits(columns, target, start).to(self.device)
         else:
@@ -187,9 +190,8 @@ class _Run:
         return self.progress.part(round(MOMENTS_SHARE * self.progress.epochs))
 
     def _growth(self, start: Model | None) -> int:
-        n_components = self.plan.n_components
-        grows = start is None and n_components >= GROWN_FROM and n_components % GROWTH == 0
-        return GROWTH if grows else 1
+        grows = self.n_components >= GROWN_FROM and self.n_components % GROWTH == 0
+        return GROWTH if grows and start is None else 1
 
     def _mixture_on_pairs(
         self, divergence: PairDivergence, logits: torch.Tensor, start: Model | None

@@ -19,6 +19,12 @@ MOST_PULL = 0.1
 """Pull towards independence at ``MUCH_NOISE`` and beyond, see :func:`entropy_pull`."""
 PROJECTION_EPOCHS = 500
 """Epochs of a mixture on a projection."""
+FEWEST_COMPONENTS = 1000
+"""Components of a mixture, at least."""
+COMPONENTS_PER_EPOCH = 5
+"""Components for each epoch that a release is worth."""
+GROWTH, GROWN_FROM = 4, 400
+"""So many components come from each half-way, if there are to be at least ``GROWN_FROM``."""
 NETWORK_EPOCHS = 3
 """Networks get so many times the epochs of a mixture."""
 
@@ -29,7 +35,7 @@ class TrainingPlan:
 
     Attributes:
         epochs: Gradient steps; ``None`` for :func:`enough_epochs`.
-        n_components: Number N of components of a mixture.
+        n_components: Number N of components of a mixture; ``None`` for :func:`enough_components`.
         batch_size: Latent numbers of a step, in rows, of a network.
         learning_rate: First step of Adam; ``None`` for the generator's own, ``RATES``.
         final_rate: Last step, as a share of the first; geometric in between.
@@ -44,7 +50,7 @@ class TrainingPlan:
     """
 
     epochs: int | None = None
-    n_components: int = 1000
+    n_components: int | None = None
     batch_size: int = 1024
     learning_rate: float | None = None
     final_rate: float = 0.01
@@ -69,6 +75,15 @@ def enough_epochs(release: Release, generator: str | nn.Module = 'mixture') -> i
     noise = max(slices.expected_noise(release), 1e-9)
     steps = FEWEST_EPOCHS * float(np.cbrt(MUCH_NOISE / noise))
     return times * round(min(max(steps, FEWEST_EPOCHS), MOST_EPOCHS))
+
+
+def enough_components(release: Release) -> int:
+    """Components of a mixture: the more, the more detail is worth learning, Eq. (47)."""
+    if release.projection is not None:
+        return FEWEST_COMPONENTS
+    return max(
+        FEWEST_COMPONENTS, GROWTH * (COMPONENTS_PER_EPOCH * enough_epochs(release) // GROWTH)
+    )
 
 
 def entropy_pull(release: Release) -> float:

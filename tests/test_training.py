@@ -19,9 +19,12 @@ from sdv_slicedp.progress import Progress
 from sdv_slicedp.release import Release
 from sdv_slicedp.training import train
 from sdv_slicedp.training_plan import (
+    FEWEST_COMPONENTS,
+    GROWTH,
     NETWORK_EPOCHS,
     PROJECTION_EPOCHS,
     TrainingPlan,
+    enough_components,
     enough_epochs,
 )
 
@@ -137,6 +140,20 @@ def test_less_noise_is_worth_more_epochs():
 
     assert epochs == sorted(epochs, reverse=True)
     assert epochs[0] > epochs[-1] >= 1
+
+
+def test_less_noise_is_worth_more_components():
+    """Which can be grown from a quarter, and are those that a mixture has."""
+    joint = known_joint()
+    releases = [release_of(joint, sigma=s) for s in (0.5, 1e4, 1e9)]
+
+    numbers = [enough_components(release) for release in releases]
+
+    assert numbers[0] > numbers[-1] == FEWEST_COMPONENTS
+    assert all(number % GROWTH == 0 for number in numbers)
+    model = train(releases[0], seed=0, epochs=1)
+    assert len(model.components[0]) == numbers[0]
+    assert enough_components(projected()) == FEWEST_COMPONENTS
 
 
 def test_number_of_threads_is_left_as_it_was():
@@ -438,6 +455,7 @@ def test_networks_get_more_epochs():
 @pytest.mark.parametrize(('epochs', 'slices'), [(1, 30), (2, 60), (3, 90), (50, 90)])
 def test_no_more_slices_are_laid_out_than_the_steps_see(epochs, slices):
     release, progress = projected(), Progress(epochs, None, None, False)
-    run = training._Run(release, training.posed(release), PLAN, progress, torch.device('cpu'), 0)
+    posed, device = training.posed(release), torch.device('cpu')
+    run = training._Run(release, posed, PLAN, 10, progress, device, 0)
 
     assert len(run._objective()._pairs) == slices
