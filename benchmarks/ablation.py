@@ -23,7 +23,15 @@ from unittest.mock import patch
 import numpy as np
 from quality import Task, add_task_options, scores_of, task_of
 
-from sdv_slicedp import SlicedDPSynthesizer, coupling, denoising, heads, mechanism, training
+from sdv_slicedp import (
+    SlicedDPSynthesizer,
+    coupling,
+    denoising,
+    generator,
+    heads,
+    mechanism,
+    training,
+)
 from sdv_slicedp.slices import HistogramPlan
 
 FIGURES = ('sdmetrics', 'tv1', 'tv2', 'tv3', 'auc', 'fit_cpu_s')
@@ -58,6 +66,16 @@ def without_shrinkage() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def without_swaps() -> Iterator[None]:
+    """Cells as they were drawn."""
+    with (
+        patch.object(generator, 'MOST_BALANCED', 0),
+        patch.object(heads, 'balanced', lambda bins, column, *others: bins[column]),
+    ):
+        yield
+
+
 VARIANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     'as it is': nullcontext,
     'the target named': nullcontext,
@@ -69,6 +87,8 @@ VARIANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     'no shrinkage of pairs': without_shrinkage,
     'hubs by the mixture alone': lambda: patch.object(heads, 'KEPT', 1.0),
     'hubs by their heads alone': lambda: patch.object(heads, 'KEPT', 0.0),
+    'no swaps between rows': without_swaps,
+    '1,000 components': lambda: patch.object(training, 'enough_components', lambda release: 1000),
     'no copula in the cells': lambda: patch.object(coupling, 'COUPLED_FROM', 2.0),
 }
 

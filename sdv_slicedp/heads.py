@@ -1,9 +1,9 @@
 """Hub columns given all the others: a smooth law in place of what a mixture makes of it.
 
 A mixture with the right pairs is jagged in between: few components stand behind a record, and what
-they say of a hub together is far from the law of a hub given all other columns. So half of a hub's
+they say of a hub together is far from the law of a hub given all other columns. So most of a hub's
 cells are drawn anew, from the smoothest law with the same pairs: a logistic regression on the
-mixture. The other half keeps what the mixture knows of three columns and more.
+mixture. The others keep what the mixture knows of three columns and more.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ STEPS = 100
 """Steps of L-BFGS, at most."""
 CELLS = 2
 """Cells of a hub that has a head; of more, boosting learnt less with heads than without."""
-KEPT = 0.5
+KEPT = 0.25
 """Share of the rows that keep the hub's cell of the mixture."""
 CANDIDATES_OF_A_ROW = 8
 """Candidates for a row whose hubs are given, Eq. (45)."""
