@@ -25,9 +25,9 @@ from quality import Task, add_task_options, scores_of, task_of
 
 from sdv_slicedp import (
     SlicedDPSynthesizer,
+    balancing,
     coupling,
     denoising,
-    generator,
     heads,
     mechanism,
     training,
@@ -66,16 +66,6 @@ def without_shrinkage() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def without_swaps() -> Iterator[None]:
-    """Cells as they were drawn."""
-    with (
-        patch.object(generator, 'MOST_BALANCED', 0),
-        patch.object(heads, 'balanced', lambda bins, column, *others: bins[column]),
-    ):
-        yield
-
-
 VARIANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     'as it is': nullcontext,
     'the target named': nullcontext,
@@ -87,7 +77,7 @@ VARIANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     'no shrinkage of pairs': without_shrinkage,
     'hubs by the mixture alone': lambda: patch.object(heads, 'KEPT', 1.0),
     'hubs by their heads alone': lambda: patch.object(heads, 'KEPT', 0.0),
-    'no swaps between rows': without_swaps,
+    'no swaps between rows': lambda: patch.object(balancing, 'MOST_BALANCED', 0),
     '1,000 components': lambda: patch.object(training, 'enough_components', lambda release: 1000),
     'no copula in the cells': lambda: patch.object(coupling, 'COUPLED_FROM', 2.0),
 }

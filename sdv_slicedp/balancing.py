@@ -18,6 +18,13 @@ Bins = npt.NDArray[np.integer[Any]]
 
 SWAP_STEPS = 5
 """Steps of a pass over the pairs of rows; after each, counts are up to date."""
+MOST_BALANCED = 50_000_000
+"""Largest number of rows times squared columns that are swapped."""
+
+
+def is_worth_it(num_rows: int, num_columns: int) -> bool:
+    """Whether rows are so few that swaps take little time, and much of the error of pairs."""
+    return num_rows * num_columns**2 <= MOST_BALANCED
 
 
 def expected_counts(tables: Sequence[Floats], column: int, component: Integers) -> Floats:

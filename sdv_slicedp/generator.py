@@ -26,8 +26,6 @@ Integers = npt.NDArray[np.int64]
 Bins = npt.NDArray[np.integer[Any]]
 
 _CHUNK = 2**18  # candidates at a time
-MOST_BALANCED = 50_000_000
-"""Largest number of rows times squared columns that are swapped; more have little error."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +164,7 @@ class MixtureModel:
         order = self._rng.permutation(num_rows)
         component, drawn = draw_rows(self.components, num_rows, self._rng)
         bins: list[Bins] = [*drawn]
-        if num_rows * len(bins) ** 2 <= MOST_BALANCED:
+        if balancing.is_worth_it(num_rows, len(bins)):
             bins = balancing.all_balanced(bins, self.components, component, self._rng)
         for head in self.heads:
             bins[head.column] = head.draw(bins, self._rng, spread=True)

@@ -18,7 +18,7 @@ from scipy.optimize import brentq, minimize
 from scipy.sparse import csr_array
 from scipy.special import softmax
 
-from sdv_slicedp.balancing import balanced
+from sdv_slicedp.balancing import balanced, is_worth_it
 from sdv_slicedp.denoising import Target
 from sdv_slicedp.domain import CategoricalDomain
 from sdv_slicedp.drawing import draw_cells, draw_rows, stratified_uniforms
@@ -90,7 +90,7 @@ class Head:
             bins: Pair cells of all columns by the mixture, shape ``(n,)`` each.
             rng: Source of randomness.
             spread: Stratify the uniform numbers, Eq. (14), and swap cells, Eq. (46), among rows of
-                about the same law; rows are then not independent.
+                about the same law if they are few; rows are then not independent.
         """
         laws = (1 - KEPT) * self.shares(bins)
         laws[np.arange(len(laws)), bins[self.column]] += KEPT
@@ -100,6 +100,8 @@ class Head:
         ranks[np.argsort(laws[:, 0], kind='stable')] = np.arange(len(laws))
         strata = ranks // STRATUM
         cells = self._drawn(laws, stratified_uniforms(strata, rng))
+        if not is_worth_it(len(laws), len(bins)):
+            return cells
         columns = [*bins]
         columns[self.column] = cells
         return balanced(columns, self.column, strata, self._expected(laws, bins), self._sizes, rng)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdv_slicedp import coupling, denoising, generator, heads, mechanism, training
+from sdv_slicedp import balancing, coupling, denoising, heads, mechanism, training
 from sdv_slicedp.accounting import Ledger
 from sdv_slicedp.domain import CategoricalDomain
 from sdv_slicedp.mechanism import measure
@@ -37,8 +37,7 @@ def test_every_variant_leaves_the_package_as_it_was():
             training.GROWN_FROM,
             training.enough_components,
             heads.KEPT,
-            heads.balanced,
-            generator.MOST_BALANCED,
+            balancing.MOST_BALANCED,
             coupling.COUPLED_FROM,
         )
 

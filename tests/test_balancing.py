@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_generator import known_mixture
+from test_generator import encoded, known_mixture
 
+from sdv_slicedp import balancing
 from sdv_slicedp.balancing import balanced, expected_counts
 from sdv_slicedp.drawing import draw_rows
 
@@ -108,3 +109,20 @@ def test_a_column_alone_has_no_pairs():
     )
 
     np.testing.assert_array_equal(made, cells)
+
+
+def test_samples_are_swapped_up_to_a_size(monkeypatch):
+    """Of rows times squared columns; the mean of ten samples each."""
+    model = known_mixture()
+    tables, sizes = model.components, sizes_of(model.components)
+    expected = expected_counts(tables, 0, np.arange(12 * 100) % 12)
+
+    def error() -> float:
+        drawn = [encoded(model.sample(1_200)) for _ in range(10)]
+        return float(np.mean([loss(bins, 0, expected, sizes) for bins in drawn]))
+
+    monkeypatch.setattr(balancing, 'MOST_BALANCED', 1_200 * 9)
+    few = error()
+    monkeypatch.setattr(balancing, 'MOST_BALANCED', 1_200 * 9 - 1)
+
+    assert few < 0.5 * error()
