@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from sdv_slicedp import coupling, fitting, heads, models
+from sdv_slicedp import coupling, fitting, head_regression, models
 from sdv_slicedp.cells import CellMap, cell_map
 from sdv_slicedp.coupling import Coupling
 from sdv_slicedp.denoising import Target, denoise
@@ -152,7 +152,7 @@ class _Run:
         laws = divergence.softmax(logits).cpu().numpy()
         components = [part.T for part in np.split(laws, divergence.offsets[1:-1])]
         model = models.mixture_model(columns, target, components, losses, self._coupling())
-        model.heads = heads.fitted(model.components, columns, target, self.seed)
+        model.heads = head_regression.fitted(model.components, columns, target, self.seed)
         return model
 
     def network(self, generator: str | nn.Module, start: Model | None) -> Model:
