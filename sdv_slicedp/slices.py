@@ -56,7 +56,7 @@ class HistogramPlan:
     hubs: int = 2
     partners: int = 15
     max_bins: int = 32
-    spread_weight: float = 0.5
+    spread_weight: float = 0.8
     bin_noise: float = 8.0
     category_noise: float = 3.0
 
