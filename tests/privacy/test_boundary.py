@@ -90,6 +90,8 @@ AFTER = (
     'denoising',
     'hubs',
     'heads',
+    'head_regression',
+    'balancing',
     'coupling',
     'drawing',
     'posterior',
