@@ -81,9 +81,8 @@ def enough_components(release: Release) -> int:
     """Components of a mixture: the more, the more detail is worth learning, Eq. (47)."""
     if release.projection is not None:
         return FEWEST_COMPONENTS
-    return max(
-        FEWEST_COMPONENTS, GROWTH * (COMPONENTS_PER_EPOCH * enough_epochs(release) // GROWTH)
-    )
+    enough = COMPONENTS_PER_EPOCH * enough_epochs(release)
+    return max(FEWEST_COMPONENTS, enough - enough % GROWTH)
 
 
 def entropy_pull(release: Release) -> float:

@@ -104,9 +104,9 @@ def test_two_rows_swap_where_it_helps_and_else_do_not():
 def test_a_column_alone_has_no_pairs():
     cells = np.array([0, 1, 1], dtype=np.int32)
 
-    made = balanced(
-        [cells], 0, np.zeros(3, dtype=int), np.ones((2, 2)), [2], np.random.default_rng()
-    )
+    groups, expected = np.zeros(3, dtype=int), np.ones((2, 2))
+
+    made = balanced([cells], 0, groups, expected, [2], np.random.default_rng(0))
 
     np.testing.assert_array_equal(made, cells)
 
