@@ -74,7 +74,7 @@ def test_noise_does_not_follow_the_seed(name, adult):
     assert not first.equals(second)
 
 
-def mixed():
+def mixed(n_rows=60):
     """A table with all kinds of missing values, and its metadata."""
     columns = {
         'amount': {
@@ -88,9 +88,11 @@ def mixed():
     stream = np.random.default_rng(0)
     table = pd.DataFrame(
         {
-            'amount': np.where(stream.random(60) < 0.3, np.nan, stream.uniform(0, 10, 60).round(1)),
-            'colour': stream.choice(np.array(['red', 'blue', None], dtype=object), 60),
-            'yes': stream.random(60) < 0.5,
+            'amount': np.where(
+                stream.random(n_rows) < 0.3, np.nan, stream.uniform(0, 10, n_rows).round(1)
+            ),
+            'colour': stream.choice(np.array(['red', 'blue', None], dtype=object), n_rows),
+            'yes': stream.random(n_rows) < 0.5,
         }
     )
     return table, metadata
@@ -98,7 +100,7 @@ def mixed():
 
 @pytest.mark.parametrize('name', [name for name in PRIVATE if name != 'dp_merf_with_target'])
 def test_missing_values_can_be_sampled(name):
-    table, metadata = mixed()
+    table, metadata = mixed(600)  # so many that noise does not drown what is missing
     fitted = PRIVATE[name].fit(table, metadata, epsilon=EPSILON, delta=DELTA, seed=0)
     sampled = fitted.sample(300, 0)
     pd.testing.assert_series_equal(sampled.dtypes, table.dtypes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import resource
 import signal
@@ -14,6 +15,8 @@ from types import FrameType
 from typing import Any
 
 _BLOCK = 2**16
+_LONGEST = 120.0
+"""Seconds after which a child that hangs says where, and ends with code 1."""
 
 
 class Child:
@@ -25,6 +28,7 @@ class Child:
         if self.pid:
             return
         code = 1
+        faulthandler.dump_traceback_later(_LONGEST, exit=True, file=sys.__stderr__)
         try:
             work()
             code = 0

@@ -202,14 +202,16 @@ class TestSignals:
         for number in SIGNALS:
             self.kill_after(0.2 * random.random(), number, folder)
             check_files(folder, before, number == signal.SIGINT)
+            for part in folder.glob('.*.part'):
+                part.unlink()
 
     def kill_after(self, seconds: float, number: signal.Signals, folder: Path) -> int:
         """A fit in a process of its own, killed so many seconds after its start."""
         ready, started = os.pipe()
         child = Child(lambda: fit_and_save(folder, lambda: os.write(started, b'x')))
+        os.close(started)  # or a child that never starts would be waited for in vain
         os.read(ready, 1)
         os.close(ready)
-        os.close(started)
         time.sleep(seconds)
         os.kill(child.pid, number)
         code = child.end()
