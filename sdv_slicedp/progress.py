@@ -63,13 +63,22 @@ class Progress:
 
     def __iter__(self) -> Iterator[int]:
         """Epochs from 0 on, until the last or until training is stopped."""
-        with tqdm(total=self.epochs, disable=not self._verbose, desc='Training') as bar:
-            for epoch in range(self.epochs):
+        if not self._verbose:
+            # A bar that is not shown still takes tqdm's lock, which all forked processes share: if
+            # one were killed with it, the others would wait for ever.
+            yield from self._until_stopped()
+            return
+        with tqdm(total=self.epochs, desc='Training') as bar:
+            for epoch in self._until_stopped():
                 yield epoch
                 bar.set_postfix(loss=f'{self._losses[-1]:.3g}', refresh=False)
                 bar.update()
-                if self._stopped:
-                    return
+
+    def _until_stopped(self) -> Iterator[int]:
+        for epoch in range(self.epochs):
+            yield epoch
+            if self._stopped:
+                return
 
     def record(self, loss: float) -> None:
         """Take note of the loss of the epoch, and decide whether to go on."""

@@ -22,6 +22,15 @@ def test_all_epochs_come_in_order():
     assert progress.losses['Loss'].tolist() == [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5]
 
 
+def test_without_a_bar_nothing_is_locked(monkeypatch):
+    """A process that is killed with the lock of the bars would block all others of its family."""
+    monkeypatch.setattr('sdv_slicedp.progress.tqdm', None)
+
+    assert run(Progress(3), float) == [0, 1, 2]
+    with pytest.raises(TypeError):
+        run(Progress(3, verbose=True), float)
+
+
 def test_there_may_be_no_epochs():
     progress = Progress(0)
 

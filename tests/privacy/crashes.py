@@ -15,8 +15,8 @@ from types import FrameType
 from typing import Any
 
 _BLOCK = 2**16
-_LONGEST = 120.0
-"""Seconds after which a child that hangs says where, and ends with code 1."""
+_LONGEST = 120
+"""Seconds after which a child that hangs says where, and ends by ``SIGALRM``."""
 
 
 class Child:
@@ -28,7 +28,8 @@ class Child:
         if self.pid:
             return
         code = 1
-        faulthandler.dump_traceback_later(_LONGEST, exit=True, file=sys.__stderr__)
+        faulthandler.register(signal.SIGALRM, file=sys.__stderr__, chain=True)
+        signal.alarm(_LONGEST)
         try:
             work()
             code = 0
