@@ -45,7 +45,7 @@ class HistogramPlan:
     domain_share: float = 0.12
     threshold_share: float = 0.1
     rows_share: float = 0.01
-    one_column_share: float = 0.15
+    one_column_share: float = 0.25
     most_one_column_share: float = 0.95
     one_column_noise: float = 0.03
     only_column_share: float = 0.8

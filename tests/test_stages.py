@@ -167,7 +167,7 @@ def test_a_cell_of_missing_values_stays_if_it_shows_or_is_attested(discrete):
 
 @pytest.mark.parametrize(
     ('n_rows', 'budget', 'share', 'noise_rules'),
-    [(10**6, 0.01, 0.15, False), (500, 1e-4, 0.95, True), (2, 5.0, 0.8, True)],
+    [(10**6, 0.01, 0.25, False), (500, 1e-4, 0.95, True), (2, 5.0, 0.8, True)],
 )
 def test_few_rows_give_single_columns_more(n_rows, budget, share, noise_rules):
     """Noise would have to be off by 10 scales for another answer."""
