@@ -46,15 +46,20 @@ def test_the_ledger_has_the_slices_and_stays_within_the_budget(share):
 
 
 @pytest.mark.parametrize('width, hub', [(2, 'income'), (2, 'none'), (0, 'none')])
-def test_the_laws_of_a_slice_are_near_exact_sampling(width, hub):
+def test_the_laws_of_a_slice_are_near_exact_sampling(width, hub, monkeypatch):
     from sdv_slicedp.generator import draw_cells
 
+    noise = np.random.default_rng(0)  # how normal a sum is depends on the noise of the pairs
+    for module in ('sdv_slicedp.curator', 'random_slices'):
+        monkeypatch.setattr(
+            f'{module}.discrete_gaussian',
+            lambda shape, sigma: np.rint(noise.normal(0, sigma, shape)).astype(np.int64),
+        )
     synthesizer = fitted(share=0.3, width=width, hub=hub)
     rng, n_rows = np.random.default_rng(0), 200_000
     component = np.sort(np.arange(n_rows) % synthesizer.laws.shape[1])
     tables = np.split(synthesizer.laws.numpy(), synthesizer.offsets[1:-1])
     codes = [draw_cells(table.T, component, rng) for table in tables]
-    distances = []
     for one, law in zip(synthesizer.asked, synthesizer.slices, strict=True):
         total = sum(s[codes[j]] for j, s in zip(one.columns, one.scores, strict=True))
         length = one.cells.max() + 1
@@ -63,6 +68,6 @@ def test_the_laws_of_a_slice_are_near_exact_sampling(width, hub):
         sampled = np.bincount(cell, minlength=height * length).reshape(height, length) / n_rows
         exact = law.exact(synthesizer.laws).numpy()
         assert np.abs(exact - sampled).sum() / 2 < 0.01
-        distances.append(np.abs(law.normal(synthesizer.laws).numpy() - sampled).sum() / 2)
-    if hub == 'none':  # all columns: 3 of 75 were farther than 0.1; two: all were farther than 0.25
-        assert (min(distances) < 0.1) == (width == 0)
+        if hub == 'none':  # five columns: nearly normal; two are not
+            normal = law.normal(synthesizer.laws).numpy()
+            assert (np.abs(normal - sampled).sum() / 2 < 0.1) == (width == 0)

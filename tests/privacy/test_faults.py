@@ -116,6 +116,12 @@ def check_files(folder: Path, before: set[str], cleaned_up: bool) -> None:
     assert not any(CANARY.encode() in (folder / name).read_bytes() for name in names)
 
 
+def remove_parts(folder: Path) -> None:
+    """What a signal that gives no chance to clean up leaves behind."""
+    for part in folder.glob('.*.part'):
+        part.unlink()
+
+
 def check_state(synthesizer: SlicedDPSynthesizer, drawn: int) -> None:
     """All of a fit is there, or its release is, or nothing; in every case, what it has spent."""
     report = synthesizer.get_privacy_report()
@@ -194,16 +200,14 @@ class TestSignals:
             code = self.kill_saving(new, folder, number, call)
             assert code == (0 if number == signal.SIGINT else -number)
             check_files(folder, before, number == signal.SIGINT)
-            for part in folder.glob('.*.part'):
-                part.unlink()
+            remove_parts(folder)
 
     def test_a_fit_that_is_killed_leaves_whole_files(self, folder):
         before = names_in(folder)
         for number in SIGNALS:
             self.kill_after(0.2 * random.random(), number, folder)
             check_files(folder, before, number == signal.SIGINT)
-            for part in folder.glob('.*.part'):
-                part.unlink()
+            remove_parts(folder)
 
     def kill_after(self, seconds: float, number: signal.Signals, folder: Path) -> int:
         """A fit in a process of its own, killed so many seconds after its start."""
@@ -230,8 +234,7 @@ class TestSignals:
             code = self.kill_after(1.1 * usual * random.random(), number, tmp_path)
             survived += code == 0
             check_files(tmp_path, {RELEASE, SYNTHESIZER}, number == signal.SIGINT)
-            for part in tmp_path.glob('.*.part'):
-                part.unlink()
+            remove_parts(tmp_path)
         assert survived < 60 or number == signal.SIGINT
 
     @pytest.mark.slow
@@ -241,8 +244,7 @@ class TestSignals:
         for call in self.points(lambda: save(new, tmp_path), 60):
             self.kill_saving(new, folder, number, call)
             check_files(folder, before, number == signal.SIGINT)
-            for part in folder.glob('.*.part'):
-                part.unlink()
+            remove_parts(folder)
 
     def test_files_that_are_written_in_place_are_caught(self, new, tmp_path, monkeypatch):
         """The twin: without the part file, a half-written file is found."""
