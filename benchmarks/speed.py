@@ -4,6 +4,7 @@
     python benchmarks/speed.py --cases adult adult-1M   some of them
     python benchmarks/speed.py --table T.csv --metadata M.json
     python benchmarks/speed.py --cases adult-1M --profile   where the time goes
+    python benchmarks/speed.py --no-gpu                 on the CPU, where there is a GPU
 
 Every run is a process of its own. Peak memory is how far the resident memory of the process rises
 above what it was before, with the table already loaded; only Linux tells.
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(json.dumps(measured(Case(**json.loads(options.case)), options)))
         return
     chosen = _chosen(options)
-    print(_machine())
+    print(_machine(options.gpu))
     print(_header())
     results = []
     for case in chosen:
@@ -74,6 +75,7 @@ def measured(case: Case, options: argparse.Namespace) -> dict[str, Any]:
         epsilon=options.epsilon,
         delta=options.delta,
         public_domain=options.public_domain,
+        enable_gpu=options.gpu,
         random_state=0,
     )
     rows = options.rows or len(table)
@@ -136,6 +138,7 @@ def _run_alone(case: Case, options: argparse.Namespace) -> dict[str, Any]:
     command += ['--epsilon', str(options.epsilon), '--delta', str(options.delta)]
     command += ['--rows', str(options.rows)] if options.rows else []
     command += [] if options.public_domain else ['--no-public-domain']
+    command += [] if options.gpu else ['--no-gpu']
     command += ['--profile'] if options.profile else []
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     return json.loads(output.splitlines()[-1])
@@ -158,12 +161,13 @@ def _chosen(options: argparse.Namespace) -> list[Case]:
     return cases
 
 
-def _machine() -> str:
+def _machine(gpu: bool) -> str:
     import torch
 
+    used = torch.cuda.get_device_name() if gpu and torch.cuda.is_available() else 'no GPU'
     return (
-        f'{os.cpu_count()} cores, torch {torch.__version__} with {torch.get_num_threads()} '
-        f'threads, Python {sys.version.split()[0]}\n'
+        f'{os.cpu_count()} cores, {used}, torch {torch.__version__} with '
+        f'{torch.get_num_threads()} threads, Python {sys.version.split()[0]}\n'
     )
 
 
@@ -206,6 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--delta', type=float, default=1e-6)
     parser.add_argument('--rows', type=int, help='rows to sample; as many as the table has')
     parser.add_argument('--no-public-domain', dest='public_domain', action='store_false')
+    parser.add_argument('--no-gpu', dest='gpu', action='store_false', help='train on the CPU')
     parser.add_argument('--profile', action='store_true', help='print where the time goes')
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures here')
     parser.add_argument('--case', help=argparse.SUPPRESS)

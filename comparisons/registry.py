@@ -9,6 +9,7 @@ from comparisons.method import Method
 
 METHODS = {
     'sliced_histogram': 'ours:SlicedHistogram',
+    'sliced_histogram_told': 'ours:SlicedHistogramTold',
     'sliced_histogram_replace_one': 'ours:SlicedHistogramReplaceOne',
     'sliced_projection': 'ours:SlicedProjection',
     'dpctgan': 'dpctgan:DPCTGAN',

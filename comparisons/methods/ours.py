@@ -78,7 +78,7 @@ class SlicedHistogram:
             OverspentError: If the recorded noise is too small after all.
         """
         request = self._request(epsilon, delta)
-        synthesizer = _fitted(table, metadata, request, delta, seed, asdict(self))
+        synthesizer = _fitted(table, metadata, request, delta, seed, self._options())
         events = events_of(synthesizer.get_release().ledger, delta, self.relation)
         budget.check(events, epsilon, delta)
         return FittedSlices(synthesizer, events)
@@ -86,6 +86,10 @@ class SlicedHistogram:
     def _request(self, epsilon: float, delta: float) -> float:
         """Epsilon under ``add_or_remove_one`` to ask the synthesizer for."""
         return epsilon
+
+    def _options(self) -> dict[str, Any]:
+        """Arguments of the synthesizer."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,24 @@ class SlicedHistogramReplaceOne(SlicedHistogram):
 
     def _request(self, epsilon: float, delta: float) -> float:
         return epsilon_of_removal(epsilon, delta)
+
+
+@dataclass(frozen=True)
+class SlicedHistogramTold(SlicedHistogram):
+    """The histograms, told which column is to be predicted.
+
+    Attributes:
+        target: That column.
+    """
+
+    target: str | None = None
+    title: ClassVar[str] = 'Sliced histograms (told the target)'
+    notes: ClassVar[str] = 'The number of rows is private. target_columns names the target. '
+
+    def _options(self) -> dict[str, Any]:
+        options = asdict(self)
+        target = options.pop('target')
+        return options if target is None else {**options, 'target_columns': [target]}
 
 
 @dataclass(frozen=True)

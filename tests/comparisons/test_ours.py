@@ -9,6 +9,7 @@ from comparisons import budget
 from comparisons.methods.ours import (
     SlicedHistogram,
     SlicedHistogramReplaceOne,
+    SlicedHistogramTold,
     SlicedProjection,
     epsilon_of_removal,
     events_of,
@@ -20,6 +21,7 @@ EPSILON, DELTA = 1.0, 1e-5
 METHODS = (
     SlicedHistogram(epochs=5, n_components=20),
     SlicedHistogramReplaceOne(epochs=5, n_components=20),
+    SlicedHistogramTold(epochs=5, n_components=20, target='income'),
     SlicedProjection(epochs=5),
 )
 
@@ -43,6 +45,19 @@ def test_samples_follow_the_seed(fitted):
 
 def test_the_recorded_noise_is_the_request(fitted):
     assert 0.9 * EPSILON < budget.epsilon(fitted.events, DELTA) <= 1.001 * EPSILON
+
+
+@pytest.mark.parametrize('target', ['income', 'sex', None])
+def test_slices_of_three_columns_look_at_a_target_that_is_told(target, adult):
+    table, metadata = adult
+    method = SlicedHistogramTold(epochs=2, n_components=5, target=target)
+
+    fitted = method.fit(table, metadata, epsilon=20.0, delta=DELTA, seed=0)
+
+    release = fitted.synthesizer.get_release()
+    hubs = {m.columns[0] for m in release.marginals if len(m.columns) == 3}
+    names = {release.columns[hub].domain.name for hub in hubs}
+    assert names == {target} if target else len(names) == 2
 
 
 @pytest.mark.parametrize('method', METHODS, ids=lambda method: type(method).__name__)
