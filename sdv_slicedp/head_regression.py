@@ -1,4 +1,4 @@
-"""Heads fitted to a mixture: logistic regressions that keep its pairs with a hub."""
+"""Heads fitted to a mixture: logistic regressions that keep its pairs with a column."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sdv_slicedp.denoising import Target
 from sdv_slicedp.domain import CategoricalDomain
 from sdv_slicedp.drawing import draw_rows
 from sdv_slicedp.heads import Bins, Floats, Head, Integers, Tables
+from sdv_slicedp.hubs import information
 from sdv_slicedp.release import ColumnRelease
 
 ROWS = 20_000
@@ -21,7 +22,9 @@ ROWS = 20_000
 STEPS = 100
 """Steps of L-BFGS, at most."""
 CELLS = 2
-"""Cells of a hub that has a head; of more, boosting learnt less with heads than without."""
+"""Cells of a column that has a head; of more, boosting learnt less with heads than without."""
+MOST_HEADS = 8
+"""Heads of a mixture, at most."""
 MOST_STRETCHED = 5.0
 """Largest factor that weights are multiplied by after shrinkage."""
 SMALLEST = 1e-9
@@ -33,7 +36,9 @@ def fitted(
     target: Target,
     seed: int | None,
 ) -> tuple[Head, ...]:
-    """Heads of the discrete hubs of ``CELLS`` cells of a trained mixture.
+    """Heads of the discrete columns of ``CELLS`` cells of a trained mixture.
+
+    Any of them may be what a user predicts, and where noise rules, the hubs are guesses.
 
     Args:
         components: Laws of the mixture, shape ``(N, cells)`` for each column.
@@ -44,13 +49,33 @@ def fitted(
     noise = dict(zip(target.pairs, target.noise.tolist(), strict=True))
     rows = draw_rows(components, ROWS, np.random.default_rng(seed))
     made = []
-    for hub in (law.column for law in target.hubs):
-        discrete = isinstance(columns[hub].domain, CategoricalDomain)
-        if discrete and components[hub].shape[1] == CELLS:
-            others = [i for i in range(len(columns)) if i != hub]
-            own = {i: noise[min(hub, i), max(hub, i)] for i in others}
-            made.append(regressed(hub, components, rows, own))
+    for column in _headed(components, columns, target):
+        others = [i for i in range(len(columns)) if i != column]
+        own = {i: noise[min(column, i), max(column, i)] for i in others}
+        made.append(regressed(column, components, rows, own))
     return tuple(made)
+
+
+def _headed(
+    components: Sequence[Tables], columns: Sequence[ColumnRelease], target: Target
+) -> list[int]:
+    """Columns that have heads: hubs before others, then those that the pairs tell most about.
+
+    Without hubs there are none: pairs are too noisy then, or moments of a projection.
+    """
+    if not target.hubs:
+        return []
+    possible = [
+        i
+        for i, column in enumerate(columns)
+        if isinstance(column.domain, CategoricalDomain) and components[i].shape[1] == CELLS
+    ]
+    hub_columns = {law.column for law in target.hubs}
+    told = np.zeros(len(columns))
+    for pair, table in zip(target.pairs, target.tables, strict=True):
+        told[list(pair)] += information(table)
+    ranked = sorted(possible, key=lambda i: (i not in hub_columns, -told[i]))
+    return sorted(ranked[:MOST_HEADS])
 
 
 def regressed(

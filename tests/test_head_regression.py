@@ -1,3 +1,4 @@
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,6 +8,7 @@ from test_heads import HUBS, every_cell
 from test_posterior import SHAPE
 
 from sdv_slicedp import head_regression
+from sdv_slicedp.domain import CategoricalDomain
 from sdv_slicedp.drawing import draw_rows
 from sdv_slicedp.head_regression import regressed
 
@@ -66,17 +68,47 @@ def test_much_noise_leaves_the_law_of_the_hub():
     np.testing.assert_allclose(found, np.tile(tables[1].mean(0), (24, 1)), atol=1e-3)
 
 
-def test_discrete_hubs_of_two_cells_have_heads():
-    """Of three hubs: a number, words of four cells, booleans."""
+def goal_of(tables, hubs):
+    """What a mixture was trained on, its own pairs."""
+    pairs = tuple(itertools.combinations(range(len(tables)), 2))
+    laws = [tables[a].T.astype(np.float64) @ tables[b] / len(tables[a]) for a, b in pairs]
+    return SimpleNamespace(
+        pairs=pairs,
+        tables=laws,
+        noise=np.full(len(pairs), 0.01),
+        hubs=[SimpleNamespace(column=i) for i in hubs],
+    )
+
+
+@pytest.mark.parametrize('hubs', [HUBS, [0], [2], []])
+def test_discrete_columns_of_two_cells_have_heads(hubs):
+    """Of three columns: a number, words of four cells, booleans. Without any hub, none has."""
     model = known_mixture()
     columns = [SimpleNamespace(domain=decoder.domain) for decoder in model.decoders]
-    pairs = ((0, 1), (0, 2), (1, 2))
-    goal = SimpleNamespace(
-        pairs=pairs, noise=np.full(3, 0.01), hubs=[SimpleNamespace(column=i) for i in HUBS]
-    )
+    goal = goal_of(model.components, hubs)
 
     made = head_regression.fitted(model.components, columns, goal, 0)
     again = head_regression.fitted(model.components, columns, goal, 0)
 
-    assert [head.column for head in made] == [2]
-    assert all(np.array_equal(a, b) for a, b in zip(made[0].weights, again[0].weights, strict=True))
+    assert [head.column for head in made] == ([2] if hubs else [])
+    for head, twin in zip(made, again, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(head.weights, twin.weights, strict=True))
+
+
+@pytest.mark.parametrize(
+    ('hubs', 'most', 'expected'), [([0], 1, [0]), ([0], 3, [0, 1, 3]), ([3], 2, [1, 3])]
+)
+def test_hubs_have_heads_before_columns_that_pairs_tell_most_about(
+    hubs, most, expected, monkeypatch
+):
+    """Of four columns of two cells, the second and the last depend on each other."""
+    monkeypatch.setattr(head_regression, 'MOST_HEADS', most)
+    same = np.array([[0.9, 0.1], [0.1, 0.9]], dtype=np.float32)
+    even = np.full((2, 2), 0.5, dtype=np.float32)
+    tables = [even, same, even, same]
+    domains = [CategoricalDomain(f'c{i}', 'boolean', (False, True), False, True) for i in range(4)]
+    columns = [SimpleNamespace(domain=domain) for domain in domains]
+
+    made = head_regression.fitted(tables, columns, goal_of(tables, hubs), 0)
+
+    assert [head.column for head in made] == expected
