@@ -125,7 +125,7 @@ class MixtureModel:
     """A trained mixture of products; plain arrays, so it pickles without devices or libraries.
 
     Attributes:
-        heads: Laws of discrete hub columns given all others; most of the rows follow them.
+        heads: Laws of two-valued columns given all others; most of the rows follow them.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
-"""Hub columns given all the others: a smooth law in place of what a mixture makes of it.
+"""Two-valued columns given all the others: a smooth law in place of what a mixture makes of it.
 
 A mixture with the right pairs is jagged in between: few components stand behind a record, and what
-they say of a hub together is far from the law of a hub given all other columns. So most of a hub's
-cells are drawn anew, from the smoothest law with the same pairs: a logistic regression on the
-mixture. The others keep what the mixture knows of three columns and more.
+they say of a column together is far from its law given all others. So most of its cells are drawn
+anew, from the smoothest law with the same pairs: a logistic regression on the mixture. The others
+keep what the mixture knows of three columns and more. A column with a head is called a hub here.
 """
 
 from __future__ import annotations

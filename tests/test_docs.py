@@ -188,6 +188,7 @@ def defaults():
         'SWAP_STEPS': balancing,
         'MOST_BALANCED': balancing,
         'CELLS': head_regression,
+        'MOST_HEADS': head_regression,
         'KEPT': heads,
         'STRATUM': heads,
         'MOST_STRETCHED': head_regression,
