@@ -70,6 +70,8 @@ def _headed(
         for i, column in enumerate(columns)
         if isinstance(column.domain, CategoricalDomain) and components[i].shape[1] == CELLS
     ]
+    if len(possible) <= MOST_HEADS:
+        return possible
     hub_columns = {law.column for law in target.hubs}
     told = np.zeros(len(columns))
     for pair, table in zip(target.pairs, target.tables, strict=True):
