@@ -21,6 +21,7 @@ from sdv_slicedp.domain import (
     CategoricalDomain,
     Category,
     NumericalDomain,
+    fitting_step,
     to_units,
     with_category,
 )
@@ -135,9 +136,14 @@ def decimal_step(counts: Integers, sigma: float) -> tuple[int, int]:
 
 
 def with_step(domain: NumericalDomain, step: tuple[int, int]) -> NumericalDomain:
-    """The domain on the grid of ``step``, declared bounds turned into grid positions."""
+    """The domain on the grid of ``step``, declared bounds turned into grid positions.
+
+    Noise may ask for more decimals than a grid over declared bounds can have: they come first.
+    """
     if domain.bounds is None:
         return replace(domain, step=step)
+    if domain.sdtype == 'numerical':
+        step = fitting_step(step, max(map(abs, domain.bounds)))
     lower, upper = to_units(np.array(domain.bounds), step)
     return replace(domain, step=step, lower=int(lower), upper=int(upper))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -106,6 +107,16 @@ def with_remainders(
             domain = replace(domain, categories=known, remainder=remainder)
         named.append(domain)
     return tuple(named)
+
+
+def fitting_step(step: tuple[int, int], largest: float | Fraction) -> tuple[int, int]:
+    """The step, widened by powers of ten until a grid up to ``largest`` fits ``MAX_UNITS``."""
+    numerator, denominator = step
+    while Fraction(largest) * denominator / numerator > MAX_UNITS:
+        numerator, denominator = (
+            (numerator, denominator // 10) if denominator > 1 else (numerator * 10, denominator)
+        )
+    return numerator, denominator
 
 
 def to_units(values: npt.NDArray[np.float64], step: tuple[int, int]) -> npt.NDArray[np.float64]:

@@ -19,11 +19,11 @@ from sdv.metadata.errors import InvalidMetadataError
 
 from sdv_slicedp import datetimes
 from sdv_slicedp.domain import (
-    MAX_UNITS,
     CategoricalDomain,
     Category,
     ColumnDomain,
     NumericalDomain,
+    fitting_step,
 )
 from sdv_slicedp.errors import DomainError
 
@@ -192,7 +192,7 @@ def _numerical_domain(name: str, column: ColumnMetadata) -> NumericalDomain:
     if decimals is None:
         bounds = (float(lower), float(upper))
         return NumericalDomain(name, 'numerical', None, None, None, has_missing, bounds)
-    step = decimal_step(decimals, max(abs(lower), abs(upper)))
+    step = fitting_step((1, 10**decimals), max(abs(lower), abs(upper)))
     return _grid_domain(name, 'numerical', (lower, upper), step, has_missing)
 
 
@@ -229,14 +229,6 @@ def _grid_domain(
             'range_max has the declared decimal_places or datetime_format.'
         )
     return NumericalDomain(name, sdtype, lower, upper, step, has_missing)
-
-
-def decimal_step(decimals: int, largest: Fraction) -> tuple[int, int]:
-    """Step of ``decimals`` decimals, or the finest power of ten that float64 holds up to there."""
-    exponent = -decimals
-    while largest / Fraction(10) ** exponent > MAX_UNITS:
-        exponent += 1
-    return (10**exponent, 1) if exponent > 0 else (1, 10**-exponent)
 
 
 def _bound(name: str, key: str, value: Any) -> Fraction | None:

@@ -176,6 +176,20 @@ def test_declared_bounds_become_positions_of_the_step():
 
 
 @given(
+    bounds=st.tuples(st.floats(-1e20, 1e20), st.floats(-1e20, 1e20)).map(sorted),
+    decimals=st.integers(0, 23),
+)
+def test_no_resolution_that_noise_asks_for_takes_anything_of_the_declared_bounds(bounds, decimals):
+    declared = NumericalDomain('x', 'numerical', None, None, None, True, tuple(bounds))
+
+    domain = discovery.with_step(declared, (1, 10**decimals))
+
+    kept = from_units(np.array([domain.lower, domain.upper]), domain.step)
+    resolution = domain.step[0] / domain.step[1]
+    assert np.abs(kept - bounds).max() <= resolution / 2 + 1e-15 * np.abs(bounds).max()
+
+
+@given(
     st.lists(
         st.one_of(st.integers(-MAX_UNITS, MAX_UNITS), st.integers(-50, 50)), min_size=1, max_size=20
     )

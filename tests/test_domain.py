@@ -40,6 +40,15 @@ def codes_of(cells, domain) -> list[int]:
     return dm.category_codes(pd.Series(cells, dtype=object), domain).tolist()
 
 
+@pytest.mark.parametrize(
+    'largest, decimals, step',
+    [(1000, 2, (1, 100)), (1000, 15, (1, 10**12)), (10**18, 0, (1000, 1)), (10**16, 3, (10, 1))],
+)
+def test_step_is_coarsened_where_float64_does_not_hold_it(largest, decimals, step):
+    assert dm.fitting_step((1, 10**decimals), largest) == step
+    assert largest / Fraction(*step) <= dm.MAX_UNITS
+
+
 @given(steps, st.lists(positions, min_size=1, max_size=20))
 def test_positions_survive_the_way_to_values_and_back(step, units):
     units = np.array(units, dtype=np.int64)

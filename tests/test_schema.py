@@ -128,15 +128,6 @@ def test_grid_is_the_widest_inside_the_declared_range(a, b, decimals):
     assert -MAX_UNITS <= domain.lower <= domain.upper <= MAX_UNITS
 
 
-@pytest.mark.parametrize(
-    'largest, decimals, step',
-    [(1000, 2, (1, 100)), (1000, 15, (1, 10**12)), (10**18, 0, (1000, 1)), (10**16, 3, (10, 1))],
-)
-def test_step_is_coarsened_where_float64_does_not_hold_it(largest, decimals, step):
-    assert schema.decimal_step(decimals, Fraction(largest)) == step
-    assert largest / Fraction(*step) <= MAX_UNITS
-
-
 def test_bounds_are_kept_until_the_step_is_known():
     domain = domain_of({'sdtype': 'numerical', 'range_min': 0.5, 'range_max': 3})
     assert domain == NumericalDomain('x', 'numerical', None, None, None, True, (0.5, 3.0))
