@@ -37,9 +37,15 @@ from sdv_slicedp.slices import HistogramPlan
 FIGURES = ('sdmetrics', 'tv1', 'tv2', 'tv3', 'auc', 'fit_cpu_s')
 
 
-def without_triples() -> AbstractContextManager[Any]:
+def without_hub_slices() -> AbstractContextManager[Any]:
     """All of the budget to the pairs; no hub laws."""
-    return patch.object(mechanism, 'HistogramPlan', partial(HistogramPlan, triple_share=0.0))
+    return patch.object(mechanism, 'HistogramPlan', partial(HistogramPlan, hub_share=0.0))
+
+
+def pairs_once() -> AbstractContextManager[Any]:
+    """No second measurement of the pairs of hubs; the others get its budget."""
+    plan = partial(HistogramPlan, hub_share=0.15, hub_pair_share=0.0)
+    return patch.object(mechanism, 'HistogramPlan', plan)
 
 
 def implied_only() -> AbstractContextManager[Any]:
@@ -69,7 +75,8 @@ def without_shrinkage() -> Iterator[None]:
 VARIANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     'as it is': nullcontext,
     'the target named': nullcontext,
-    'no slices of three columns': without_triples,
+    'no slices of hubs': without_hub_slices,
+    'no pair of a hub twice': pairs_once,
     'three columns only as implied': implied_only,
     'training on pairs only': without_hub_laws,
     'no pull to independence': lambda: patch.object(training, 'entropy_pull', lambda release: 0.0),

@@ -88,9 +88,9 @@ def measure(
     columns = stages.trim_bounds(columns, domains)
     columns = stages.drop_hidden_missing(columns, public_columns)
     remaining = budget - mu_squared(ledger.entries[already:])
-    for_pairs = remaining * (1 - plan.triple_share if len(domains) > 2 else 1)
+    for_pairs = remaining * (1 - plan.hub_share if len(domains) > 2 else 1)
     released = table_stages.choose_bins(columns, for_pairs, plan)
-    has_hubs = bool(plan.triple_share and hubs.candidates(released, target_columns))
+    has_hubs = bool(plan.hub_share and hubs.candidates(released, target_columns))
     has_hubs = has_hubs and not noise_rules
     for_pairs = for_pairs if has_hubs else remaining
     curator.encode(released)
@@ -112,7 +112,7 @@ def measure(
     if not has_hubs:
         return release
     triples = table_stages.choose_triples(release, target_columns, plan)
-    marginals += table_stages.measure_triples(curator, triples, rest())
+    marginals += table_stages.measure_hubs(curator, triples, len(domains), plan, rest())
     return replace(release, marginals=tuple(marginals), ledger=tuple(ledger.entries[already:]))
 
 

@@ -33,7 +33,9 @@ class HistogramPlan:
         selection_from: Scores are taken if the noise of equally measured pairs is expected to
             exceed this total variation.
         even_share: Share of the pairs' budget that every pair gets alike when there are scores.
-        triple_share: Share of what one column leaves, for the slices of three columns.
+        hub_share: Share of what one column leaves, for the slices of the hubs.
+        hub_pair_share: Share of that for their pairs, which are measured again, rather than for
+            slices of three columns.
         hubs: Hub columns of these, at most, unless a user names them.
         partners: Columns that are crossed with a hub, two at a time, at most.
         max_bins: Pair cells of a numeric column, at most about.
@@ -52,7 +54,8 @@ class HistogramPlan:
     selection_share: float = 0.05
     selection_from: float = 0.3
     even_share: float = 0.5
-    triple_share: float = 0.2
+    hub_share: float = 0.3
+    hub_pair_share: float = 0.5
     hubs: int = 2
     partners: int = 15
     max_bins: int = 32

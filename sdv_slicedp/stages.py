@@ -28,10 +28,8 @@ MOST_LEVELS = 20
 """More levels than the zooming grid of a column can have."""
 COARSE_SHARE = 0.6
 """Of what is left for single columns, for the next level, where noise rules."""
-SAFE_SIGMA = 6.0
-"""Scales from here on cost little more than their mu^2 where they are chosen adaptively."""
-MOST_BELOW = 0.8
-"""Of what is left, the most for single columns where smaller scales are to be expected."""
+CORRECTION = 2.2
+"""Variance by which discrete noise falls short of Gaussian noise in the accounting, at most."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,11 @@ def _lacks_bounds(domain: ColumnDomain) -> bool:
 
 
 def equal_sigma(n_slices: float, mu_squared: float) -> float:
-    """Admissible scale of ``n_slices`` slices that spend ``mu_squared`` together, Eq. (6)."""
-    return admissible_sigma(float(np.sqrt(n_slices / mu_squared)))
+    """Admissible scale of ``n_slices`` slices that spend ``mu_squared`` together, Eq. (6).
+
+    With ``CORRECTION``, since stages of small scales would else cost more than they were given.
+    """
+    return admissible_sigma(float(np.sqrt(n_slices / mu_squared + CORRECTION)))
 
 
 def check_budget(mu_squared: float, n_columns: int, plan: HistogramPlan) -> None:
@@ -79,8 +80,8 @@ def check_budget(mu_squared: float, n_columns: int, plan: HistogramPlan) -> None
     """
     most_slices = n_columns * MOST_LEVELS + n_columns**2
     shares = [plan.domain_share, plan.rows_share, plan.one_column_share, plan.selection_share / 2]
-    if plan.triple_share:
-        shares.append(plan.triple_share / 2)
+    halves = (plan.hub_pair_share, 1 - plan.hub_pair_share)
+    shares += [plan.hub_share * half / 2 for half in halves if plan.hub_share * half > 0]
     smallest = min(shares)
     if not most_slices / (smallest * mu_squared) <= MAX_SIGMA**2:
         raise PrivacyError(
@@ -164,11 +165,9 @@ def one_column_budget(
     rows = curator.row_count(equal_sigma(1, rows_budget))
     n_slices = sum(_levels_to_come(column) for column in columns)
     wanted = n_slices / (plan.one_column_noise * max(rows, 1)) ** 2
-    share, rest = plan.most_one_column_share, left - rows_budget
-    if not n_slices > SAFE_SIGMA**2 * share * rest:
-        share = min(share, MOST_BELOW)
     least = plan.one_column_share * mu_squared
-    return min(max(wanted, least), share * rest), wanted > least
+    most = plan.most_one_column_share * (left - rows_budget)
+    return min(max(wanted, least), most), wanted > least
 
 
 def measure_columns(

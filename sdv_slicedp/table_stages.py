@@ -5,7 +5,7 @@ Nothing here sees a row; see ``stages.py``, which these stages follow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -37,6 +37,15 @@ class Fill:
         """Entries in the same proportions that use the budget up."""
         factor = scale_to_budget(self.spent, planned, self.epsilon, self.delta, cost=self.cost)
         return rescale(planned, factor)
+
+
+@dataclass(frozen=True)
+class Tier:
+    """Slices with one noise scale, and what the ledger says of them."""
+
+    text: str
+    sigma: float
+    slices: Sequence[tuple[int, ...]]
 
 
 def choose_bins(
@@ -91,11 +100,15 @@ def measure_pairs(
         fill: Budget that is to be used up, in the proportions of ``sigmas``; ``None`` if a stage
             is to come.
     """
-    groups: dict[float, list[tuple[int, ...]]] = {}
+    groups: dict[float, list[Pair]] = {}
     for pair, sigma in sorted(sigmas.items(), key=lambda item: item[1]):
         groups.setdefault(sigma, []).append(pair)
-    tiers = [f', tier {i + 1}' if len(groups) > 1 else '' for i in range(len(groups))]
-    return _measure_tables(curator, [f'two-column slices{tier}' for tier in tiers], groups, fill)
+    names = [f', tier {i + 1}' if len(groups) > 1 else '' for i in range(len(groups))]
+    tiers = [
+        Tier(f'two-column slices{name}', sigma, pairs)
+        for name, (sigma, pairs) in zip(names, groups.items(), strict=True)
+    ]
+    return _measure_tables(curator, tiers, fill)
 
 
 def choose_triples(
@@ -119,29 +132,54 @@ def choose_triples(
     ]
 
 
-def measure_triples(
-    curator: Curator, triples: Sequence[tuple[int, int, int]], fill: Fill
-) -> list[Marginal]:
-    """Three-column stage: all that is left of the budget."""
-    return _measure_tables(curator, ['three-column slices'], {1.0: list(triples)}, fill)
-
-
-def _measure_tables(
+def measure_hubs(
     curator: Curator,
-    texts: Sequence[str],
-    groups: Mapping[float, Sequence[tuple[int, ...]]],
-    fill: Fill | None,
+    triples: Sequence[tuple[int, int, int]],
+    n_columns: int,
+    plan: HistogramPlan,
+    fill: Fill,
 ) -> list[Marginal]:
-    planned = tuple(
-        LedgerEntry('pairs', text, len(tables), admissible_sigma(sigma), len(tables))
-        for text, (sigma, tables) in zip(texts, groups.items(), strict=True)
-        if tables
-    )
-    if not planned:
+    """Hub stage: their slices of three columns and, again, their pairs, Eq. (48); all that is left.
+
+    Args:
+        curator: Answers.
+        triples: Slices of three columns, the hub first.
+        n_columns: Number of columns.
+        plan: Public parameters.
+        fill: Budget.
+    """
+    pairs = {
+        (min(hub, column), max(hub, column))
+        for hub, *_ in triples
+        for column in range(n_columns)
+        if column != hub
+    }
+    shares = {
+        'three-column slices': (1 - plan.hub_pair_share, triples),
+        'two-column slices of hubs': (plan.hub_pair_share, sorted(pairs)),
+    }
+    tiers = [
+        Tier(text, float(np.sqrt(len(asked) / share)), asked)
+        for text, (share, asked) in shares.items()
+        if share > 0
+    ]
+    return _measure_tables(curator, tiers, fill)
+
+
+def _measure_tables(curator: Curator, tiers: Sequence[Tier], fill: Fill | None) -> list[Marginal]:
+    asked = [tier for tier in tiers if tier.slices]
+    if not asked:
         return []
+    entries = tuple(
+        LedgerEntry(
+            'pairs', tier.text, len(tier.slices), admissible_sigma(tier.sigma), len(tier.slices)
+        )
+        for tier in asked
+    )
+    if fill is not None:
+        entries = fill.scaled(entries)
     marginals = []
-    entries = planned if fill is None else fill.scaled(planned)
-    for entry, asked in zip(entries, groups.values(), strict=True):
-        for columns, counts in zip(asked, curator.tables(asked, entry), strict=True):
+    for entry, tier in zip(entries, asked, strict=True):
+        for columns, counts in zip(tier.slices, curator.tables(tier.slices, entry), strict=True):
             marginals.append(Marginal(columns, counts, entry.sigma))
     return sorted(marginals, key=lambda marginal: marginal.columns)

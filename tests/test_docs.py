@@ -158,8 +158,7 @@ def defaults():
     ]
     constants = {
         'COARSE_SHARE': stages,
-        'MOST_BELOW': stages,
-        'SAFE_SIGMA': stages,
+        'CORRECTION': stages,
         'ROOT_CELLS': grid,
         'BRANCHING': grid,
         'SIGNIFICANCE': pooling,

@@ -90,8 +90,13 @@ def test_three_columns_come_last_and_use_the_budget_up(names):
     hubs = {positions[name] for name in names or ['kind', 'size']}
     assert {hub for hub, _, _ in triples} == hubs
     assert len(triples) == 3 * len(hubs)
-    assert release.ledger[-1].description == 'three-column slices'
-    assert release.ledger[-1].slices == len(triples)
+    three, again = release.ledger[-2:]
+    assert (three.description, again.description) == (
+        'three-column slices',
+        'two-column slices of hubs',
+    )
+    assert three.slices == len(triples)
+    assert again.slices == len({tuple(sorted((h, c))) for h in hubs for c in range(4) if c != h})
     assert 0.9 < epsilon_spent(release.ledger, 1e-6) <= 1.0
 
 
@@ -101,7 +106,7 @@ def test_few_partners_and_hubs():
     assert 0.9 < epsilon_spent(release.ledger, 1e-6) <= 1.0
 
 
-@pytest.mark.parametrize('arguments', [{'names': []}, {'triple_share': 0.0}])
+@pytest.mark.parametrize('arguments', [{'names': []}, {'hub_share': 0.0}])
 def test_without_hubs_the_pairs_get_everything(arguments):
     release, triples = hub_release(**arguments)
     assert not triples
@@ -156,29 +161,37 @@ def test_the_partners_of_a_hub_are_the_telling_ones():
 
 def test_without_triples_nothing_is_measured():
     curator, ledger = open_curator()
-    assert table_stages.measure_triples(curator, [], Fill((), 1.0, 1e-6, gaussian_epsilon)) == []
+    fill = Fill((), 1.0, 1e-6, gaussian_epsilon)
+    assert table_stages.measure_hubs(curator, [], 5, HistogramPlan(), fill) == []
     assert ledger.entries == ()
 
 
-def test_all_slices_of_three_columns_have_the_same_noise():
-    release, triples = hub_release()
-    last = release.ledger[-1]
-    assert {m.sigma for m in release.marginals if len(m.columns) == 3} == {last.sigma}
+@pytest.mark.parametrize('share', [0.0, 0.25, 0.9])
+def test_slices_of_hubs_share_what_is_theirs(share):
+    release, triples = hub_release(hub_pair_share=share)
+    pairs, three, *again = release.ledger[-3 if share else -2 :]
+    assert {m.sigma for m in release.marginals if len(m.columns) == 3} == {three.sigma}
     assert sorted(triples) == triples
-    pairs = [entry for entry in release.ledger if entry.description.startswith('two-column')]
-    assert sum(entry.slices for entry in pairs) == 6
-    assert mu_squared([last]) == pytest.approx(mu_squared(pairs) / 4, rel=0.5)
+    assert pairs.slices == 6
+    spent = mu_squared([three, *again])
+    assert spent / (spent + mu_squared([pairs])) == pytest.approx(0.3, abs=0.1)
+    assert mu_squared(again) == pytest.approx(share * spent, rel=0.02)
+    measured = [m.columns for m in release.marginals if len(m.columns) == 2]
+    twice = {columns for columns in measured if measured.count(columns) == 2}
+    hubs = {hub for hub, *_ in triples}
+    assert twice == ({c for c in measured if hubs & set(c)} if share else set())
 
 
 @given(
     st.floats(0.3, 10),
     st.sampled_from([0.0, 0.2, 0.5]),
     st.sampled_from([None, [], ['kind'], ['day', 'amount']]),
+    st.sampled_from([0.0, 0.5]),
 )
 @examples(15)
-def test_no_plan_spends_more_than_the_budget(epsilon, share, names):
+def test_no_plan_spends_more_than_the_budget(epsilon, share, names, pair_share):
     ledger = Ledger()
-    plan = HistogramPlan(triple_share=share)
+    plan = HistogramPlan(hub_share=share, hub_pair_share=pair_share)
     options = {'delta': 1e-6, 'ledger': ledger, 'target_columns': names, 'plan': plan}
     measure(table(300), KNOWN, epsilon=epsilon, **options)
     assert 0.9 * epsilon < epsilon_spent(ledger.entries, 1e-6) <= epsilon
