@@ -44,7 +44,7 @@ def without_hub_slices() -> AbstractContextManager[Any]:
 
 def pairs_once() -> AbstractContextManager[Any]:
     """No second measurement of the pairs of hubs; the others get its budget."""
-    plan = partial(HistogramPlan, hub_share=0.15, hub_pair_share=0.0)
+    plan = partial(HistogramPlan, hub_share=0.125, hub_pair_share=0.0)
     return patch.object(mechanism, 'HistogramPlan', plan)
 
 

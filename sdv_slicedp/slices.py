@@ -54,7 +54,7 @@ class HistogramPlan:
     selection_share: float = 0.05
     selection_from: float = 0.3
     even_share: float = 0.5
-    hub_share: float = 0.3
+    hub_share: float = 0.25
     hub_pair_share: float = 0.5
     hubs: int = 2
     partners: int = 15
