@@ -191,7 +191,7 @@ def measure_columns(
         if coarse_first:
             to_come = sum(_levels_to_come(columns[i]) for i, _ in asked)
             sigma = equal_sigma(min(to_come, len(asked) / COARSE_SHARE), mu_squared)
-            mu_squared -= len(asked) / sigma**2
+            mu_squared -= len(asked) / (sigma**2 - CORRECTION)
         slices = [(columns[i].domain, cells) for i, cells in asked]
         text = f'one-column slices, level {depth + 1}'
         answers = curator.counts('one-column', text, slices, sigma)

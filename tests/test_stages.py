@@ -1,11 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from dp_accounting import get_epsilon_gaussian
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdv_slicedp import noise, slices, stages, table_stages
-from sdv_slicedp.accounting import Ledger, mu_squared
+from sdv_slicedp import accounting, noise, slices, stages, table_stages
+from sdv_slicedp.accounting import Ledger, LedgerEntry, mu_squared
 from sdv_slicedp.curator import Curator
 from sdv_slicedp.domain import MISSING, CategoricalDomain, NumericalDomain
 from sdv_slicedp.release import Level
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings('error')
 
 PLAN = slices.HistogramPlan()
 PLENTY = 1e3
-"""A budget so large that the noise is at its smallest scale."""
+"""A budget so large that the noise is at about its smallest scale."""
 DAY = 86_400 * 10**9
 
 
@@ -65,8 +66,18 @@ def test_equal_scales_stay_within_their_share(n_slices, share):
     sigma = stages.equal_sigma(n_slices, share)
 
     assert noise.is_admissible(sigma)
-    at_limit = sigma in (noise.MIN_SIGMA, noise.MAX_SIGMA)
-    assert at_limit or 0.99 * share < n_slices / sigma**2 <= share * (1 + 1e-9)
+    wanted = n_slices / share + stages.CORRECTION
+    assert sigma == noise.MAX_SIGMA or wanted * (1 - 1e-9) <= sigma**2 < 1.01 * wanted
+
+
+@given(st.integers(1, 10**6), st.floats(1e-3, 4))
+def test_a_stage_costs_no_more_than_it_was_given(n_slices, share):
+    """By the bound that the plan keeps to, small scales included; but for what roots leave."""
+    sigma = stages.equal_sigma(n_slices, share)
+    entry = LedgerEntry('pairs', 'text', n_slices, sigma, n_slices)
+
+    given = get_epsilon_gaussian(share**-0.5, 1e-6)
+    assert accounting.gaussian_epsilon([entry], 1e-6) <= given * (1 + 1e-6) + 1e-6
 
 
 def test_thresholds_cost_delta_only_where_categories_are_unknown():
@@ -167,7 +178,7 @@ def test_a_cell_of_missing_values_stays_if_it_shows_or_is_attested(discrete):
 
 @pytest.mark.parametrize(
     ('n_rows', 'budget', 'share', 'noise_rules'),
-    [(10**6, 0.01, 0.25, False), (500, 1e-4, 0.95, True), (2, 5.0, 0.8, True)],
+    [(10**6, 0.01, 0.25, False), (500, 1e-4, 0.95, True), (2, 5.0, 0.95, True)],
 )
 def test_few_rows_give_single_columns_more(n_rows, budget, share, noise_rules):
     """Noise would have to be off by 10 scales for another answer."""
@@ -197,7 +208,7 @@ def test_coarse_levels_come_first_where_noise_rules():
     curator, ledger = open_curator()
     columns = [Column(domain) for domain in KNOWN]
     stages.measure_columns(curator, columns, budget, coarse_first=True)
-    spent = [mu_squared([entry]) for entry in ledger.entries]
+    spent = [e.slices / (e.sigma**2 - stages.CORRECTION) for e in ledger.entries]
     assert spent[0] == pytest.approx(stages.COARSE_SHARE * budget, rel=0.01)
     assert sum(spent) <= budget
     assert len(spent) > 1
