@@ -81,14 +81,15 @@ def measured(case: Case, options: argparse.Namespace) -> dict[str, Any]:
     rows = options.rows or len(table)
     fit = _measure(lambda: synthesizer.fit(tables), options.profile)
     sample = _measure(lambda: synthesizer.sample(num_rows=rows), options.profile)
+    release = synthesizer.get_release()
     return {
         'case': case.name,
         'rows': len(table),
         'columns': len(table.columns),
         'table_mb': table.memory_usage(deep=False).sum() / MEGABYTE,
         'table_deep_mb': table.memory_usage(deep=True).sum() / MEGABYTE,
-        'pairs': sum(len(m.columns) == 2 for m in synthesizer.get_release().marginals),
-        'cells': sum(column.n_bins for column in synthesizer.get_release().columns),
+        'pairs': len({m.columns for m in release.marginals if len(m.columns) == 2}),
+        'cells': sum(column.n_bins for column in release.columns),
         'import_s': imported,
         'sampled': rows,
         **{f'fit_{key}': value for key, value in fit.items()},

@@ -23,7 +23,7 @@ from sdv_slicedp.domain import CategoricalDomain, ColumnDomain, NumericalDomain
 from sdv_slicedp.grid import Cells
 from sdv_slicedp.ledger import Entry, Ledger, LedgerEntry, ProjectionEntry
 from sdv_slicedp.mechanism import measure, measure_projection
-from sdv_slicedp.noise import partition_threshold
+from sdv_slicedp.noise import admissible_sigma, partition_threshold
 from sdv_slicedp.projection import Projection
 from sdv_slicedp.projection_privacy import PITCH_UNIT, calibrate_projection
 from sdv_slicedp.release import ColumnRelease, Level
@@ -100,23 +100,30 @@ def known_rows(copies: int = 50) -> Attacker:
     return Attacker(table, pd.DataFrame({'x': ['a'], 'y': ['b'], 'z': [77.0]}))
 
 
+def _equal_sigma(n_slices: int, mu_squared: float) -> float:
+    """Scale of slices that spend all of ``mu_squared``, other than those of a stage."""
+    return admissible_sigma(float(np.sqrt(n_slices / mu_squared)))
+
+
 def discovery_step(epsilon: float, delta: float, runs: int) -> Trials:
     """Decimals, categories and bounds of columns of which nothing is public."""
     threshold_delta = stages.threshold_delta(UNKNOWN, 0.1 * delta)
     budget = budget_mu(epsilon, delta - threshold_delta) ** 2
-    sigma = stages.equal_sigma(stages.discovery_slices(UNKNOWN), budget)
+    n_slices = stages.discovery_slices(UNKNOWN)
+    given = n_slices / max(_equal_sigma(n_slices, budget) ** 2 - stages.CORRECTION, 0.1)
+    sigma = stages.equal_sigma(n_slices, given)
     # One row more takes the category over its threshold as often as not.
     known = partition_threshold(sigma, threshold_delta) - 1
     row = {'x': ['rare'], 'z': [2.5], 't': [86_400e9]}
     attacker = Attacker(
         pd.concat([pd.DataFrame(row)] * known, ignore_index=True), pd.DataFrame(row)
     )
-    return watched(attacker, lambda c: stages.discover(c, UNKNOWN, budget, threshold_delta), runs)
+    return watched(attacker, lambda c: stages.discover(c, UNKNOWN, given, threshold_delta), runs)
 
 
 def rows_step(epsilon: float, delta: float, runs: int) -> Trials:
     """The number of rows."""
-    sigma = stages.equal_sigma(1, budget_mu(epsilon, delta) ** 2)
+    sigma = _equal_sigma(1, budget_mu(epsilon, delta) ** 2)
     return watched(known_rows(), lambda c: c.row_count(sigma), runs)
 
 
@@ -156,7 +163,7 @@ def selection_step(epsilon: float, delta: float, runs: int) -> Trials:
     # Some cells have more than is expected and others less: distances move up and down.
     shapes = [(3, 2), (3, 4), (2, 4)]
     expected = [np.full(shape, 200 // math.prod(shape), dtype=np.int64) for shape in shapes]
-    sigma = stages.equal_sigma(len(pairs), budget_mu(epsilon, delta) ** 2)
+    sigma = _equal_sigma(len(pairs), budget_mu(epsilon, delta) ** 2)
     return _crossed_step(lambda curator: curator.distances(pairs, expected, sigma), runs)
 
 
@@ -171,7 +178,7 @@ def triples_step(epsilon: float, delta: float, runs: int) -> Trials:
     """Tables of three columns with each column as the hub."""
     triples = [(0, 1, 2), (1, 0, 2), (2, 0, 1)]
     budget = budget_mu(epsilon, delta) ** 2
-    text, sigma = 'three-column slices', stages.equal_sigma(len(triples), budget)
+    text, sigma = 'three-column slices', _equal_sigma(len(triples), budget)
     entry = LedgerEntry('pairs', text, len(triples), sigma, len(triples))
     return _crossed_step(lambda curator: curator.tables(triples, entry), runs)
 

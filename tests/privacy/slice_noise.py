@@ -58,8 +58,8 @@ class Slice:
 
 
 Slices = dict[tuple[int, ...], Slice]
-"""By column and depth, or by the columns of two or three and ``PAIR``."""
-PAIR = -1
+"""By column and depth, or by the columns of two or three and ``PAIR``, then ``AGAIN``."""
+PAIR, AGAIN = -1, -2
 
 
 def slices_of(release: Release) -> Slices:
@@ -81,7 +81,9 @@ def slices_of(release: Release) -> Slices:
         np.add.at(exact, tuple(codes[i] for i in marginal.columns), 1)
         residuals = marginal.counts - exact
         target_noise = float(residuals[tuple(targets[i] for i in marginal.columns)])
-        found[(*marginal.columns, PAIR)] = Slice(residuals.ravel(), target_noise, marginal.sigma)
+        name = (*marginal.columns, PAIR)
+        name = (*marginal.columns, AGAIN) if name in found else name
+        found[name] = Slice(residuals.ravel(), target_noise, marginal.sigma)
     return found
 
 
