@@ -148,15 +148,11 @@ def measure_hubs(
         plan: Public parameters.
         fill: Budget.
     """
-    pairs = {
-        (min(hub, column), max(hub, column))
-        for hub, *_ in triples
-        for column in range(n_columns)
-        if column != hub
-    }
+    chosen = {hub for hub, *_ in triples}
+    pairs = [pair for pair in slices.column_pairs(n_columns) if chosen.intersection(pair)]
     shares = {
         'three-column slices': (1 - plan.hub_pair_share, triples),
-        'two-column slices of hubs': (plan.hub_pair_share, sorted(pairs)),
+        'two-column slices of hubs': (plan.hub_pair_share, pairs),
     }
     tiers = [
         Tier(text, float(np.sqrt(len(asked) / share)), asked)
