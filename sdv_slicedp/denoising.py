@@ -16,7 +16,11 @@ from sdv_slicedp.domain import NumericalDomain
 from sdv_slicedp.grid import Cells, Floats, column_law
 from sdv_slicedp.hubs import HubLaw
 from sdv_slicedp.release import ColumnRelease, Marginal, Release
-from sdv_slicedp.shrinkage import denoised_interaction, denoised_three_way
+from sdv_slicedp.shrinkage import (
+    denoised_interaction,
+    denoised_three_way,
+    shrink_frequencies,
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,35 @@ def denoise_pairs(release: Release, *, shrink: bool = True) -> Target:
         tuple(tables),
         np.array([m.sigma / rows for m in measured]),
     )
+
+
+def denoise_about(release: Release, target: Target, components: Sequence[Floats]) -> Target:
+    """The pairs of a mixture and what the slices show beyond them, denoised, Eq. (49).
+
+    All pairs together tell a mixture more of each than its own slice tells of itself. Pairs of
+    hubs stay as they are.
+
+    Args:
+        release: The release.
+        target: Its denoised laws.
+        components: Laws of a mixture that was trained on them, shape ``(N, n_bins)`` per column.
+    """
+    hub_columns = {law.column for law in target.hubs}
+    tables = []
+    for marginal, table in zip(pair_tables(release), target.tables, strict=True):
+        a, b = marginal.columns
+        if not hub_columns.isdisjoint((a, b)):
+            tables.append(table)
+            continue
+        independent = np.outer(target.laws[a], target.laws[b])
+        first, second = components[a], components[b]
+        mixed = first.T @ second / len(first) - np.outer(first.mean(0), second.mean(0))
+        beyond = _centred(marginal.counts / release.noisy_rows - independent) - mixed
+        noise = marginal.sigma / release.noisy_rows
+        shown = shrink_frequencies(beyond, noise, _ordered(release.columns, (a, b)))
+        tables.append(independent + mixed + shown)
+    about = replace(target, tables=tuple(tables))
+    return replace(about, hubs=tuple(_hub_law(hub.column, release, about) for hub in target.hubs))
 
 
 def pair_tables(release: Release) -> list[Table]:
@@ -169,13 +202,23 @@ def denoised_pair(
     """Two-column law with the given margins and a denoised interaction, Eq. (11)."""
     a, b = marginal.columns
     independent = np.outer(laws[a], laws[b])
-    interaction = marginal.counts / rows - independent
-    interaction -= interaction.mean(0)[None, :]
-    interaction -= interaction.mean(1)[:, None]
+    interaction = _centred(marginal.counts / rows - independent)
     if shrink:
-        first, second = (isinstance(columns[i].domain, NumericalDomain) for i in (a, b))
-        interaction = denoised_interaction(interaction, marginal.sigma / rows, (first, second))
+        ordered = _ordered(columns, (a, b))
+        interaction = denoised_interaction(interaction, marginal.sigma / rows, ordered)
     return independent + interaction
+
+
+def _centred(matrix: Floats) -> Floats:
+    """The matrix with rows and columns that sum to zero."""
+    matrix = matrix - matrix.mean(0)
+    return np.asarray(matrix - matrix.mean(1)[:, None])
+
+
+def _ordered(columns: Sequence[ColumnRelease], pair: tuple[int, ...]) -> tuple[bool, bool]:
+    """Whether neighbouring cells of two columns are alike."""
+    first, second = (isinstance(columns[i].domain, NumericalDomain) for i in pair)
+    return first, second
 
 
 def _hub_law(hub: int, release: Release, target: Target) -> HubLaw:
@@ -197,8 +240,5 @@ def _three_way(marginal: Marginal, implied: Floats, release: Release) -> Floats:
     difference = marginal.counts / release.noisy_rows - implied
     for axis in range(3):
         difference -= difference.mean(axis, keepdims=True)
-    first, second = (
-        isinstance(release.columns[i].domain, NumericalDomain) for i in marginal.columns[1:]
-    )
     noise = marginal.sigma / release.noisy_rows
-    return denoised_three_way(difference, noise, (first, second))
+    return denoised_three_way(difference, noise, _ordered(release.columns, marginal.columns[1:]))

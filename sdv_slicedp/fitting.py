@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -57,6 +57,7 @@ def minimise_pairs(
     progress: Progress,
     *,
     pull: float = 0.0,
+    renewal: Callable[[torch.Tensor], PairDivergence] | None = None,
     growth: int = 1,
     seed: int | None = None,
 ) -> torch.Tensor:
@@ -72,6 +73,8 @@ def minimise_pairs(
         rates: First and last step, linear in between.
         progress: Epochs to go.
         pull: Strength of the decay.
+        renewal: Takes the laws of the mixture half-way, shape ``(T, N)``, and gives the loss of the
+            other half; ``None`` for the same.
         growth: Each component becomes so many, half-way.
         seed: Seed of what they differ by.
 
@@ -83,9 +86,12 @@ def minimise_pairs(
     mean, square = torch.zeros_like(logits), torch.zeros_like(logits)
     with few_threads(growth * logits.numel() * len(logits)):
         for epoch in progress:
-            if growth > 1 and epoch == progress.epochs // 2:
-                logits = _grown(logits, growth, seed)
-                mean, square = mean.repeat(1, growth), square.repeat(1, growth)
+            if epoch == progress.epochs // 2:
+                if renewal is not None:
+                    divergence = renewal(divergence.softmax(logits))
+                if growth > 1:
+                    logits = _grown(logits, growth, seed)
+                    mean, square = mean.repeat(1, growth), square.repeat(1, growth)
             loss, gradient = divergence.loss_and_gradient(logits, epoch)
             mean.lerp_(gradient, 1 - BETA)
             square.lerp_(gradient.square_(), 1 - BETA)

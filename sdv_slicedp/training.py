@@ -12,7 +12,7 @@ from torch import nn
 from sdv_slicedp import coupling, fitting, head_regression, models
 from sdv_slicedp.cells import CellMap, cell_map
 from sdv_slicedp.coupling import Coupling
-from sdv_slicedp.denoising import Target, denoise
+from sdv_slicedp.denoising import Target, denoise, denoise_about
 from sdv_slicedp.divergence import PairDivergence
 from sdv_slicedp.generator import MixtureModel
 from sdv_slicedp.models import Model
@@ -205,10 +205,17 @@ class _Run:
             self._rates('pairs'),
             progress,
             pull=entropy_pull(self.release),
+            renewal=self._about if self.problem.cells is None else None,
             growth=self._growth(start),
             seed=self.seed,
         )
         return logits, progress.losses
+
+    def _about(self, laws: torch.Tensor) -> PairDivergence:
+        """The divergence from pairs denoised again, about those of a mixture's laws."""
+        parts = np.split(laws.cpu().numpy().astype(np.float64).T, np.cumsum(self.problem.sizes), 1)
+        target = denoise_about(self.release, self.problem.target, parts[:-1])
+        return PairDivergence(target, self.device)
 
     def _on_slices(self, network: nn.Module, kind: str, before: pd.DataFrame) -> pd.DataFrame:
         """The epochs on slices, unless noise explains all that they show beyond the moments."""
