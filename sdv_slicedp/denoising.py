@@ -16,11 +16,7 @@ from sdv_slicedp.domain import NumericalDomain
 from sdv_slicedp.grid import Cells, Floats, column_law
 from sdv_slicedp.hubs import HubLaw
 from sdv_slicedp.release import ColumnRelease, Marginal, Release
-from sdv_slicedp.shrinkage import (
-    denoised_interaction,
-    denoised_three_way,
-    shrink_frequencies,
-)
+from sdv_slicedp.shrinkage import denoised_interaction, denoised_three_way
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ def denoise(release: Release, *, shrink: bool = True) -> Target:
     """Denoised laws of a release, with those of its hubs: Eqs. (9) to (11), (33) and (35)."""
     target = denoise_pairs(release, shrink=shrink)
     measured = sorted({m.columns[0] for m in release.marginals if len(m.columns) == 3})
-    return replace(target, hubs=tuple(_hub_law(hub, release, target) for hub in measured))
+    return replace(target, hubs=tuple(hub_law(hub, release, target) for hub in measured))
 
 
 def denoise_pairs(release: Release, *, shrink: bool = True) -> Target:
@@ -78,35 +74,6 @@ def denoise_pairs(release: Release, *, shrink: bool = True) -> Target:
         tuple(tables),
         np.array([m.sigma / rows for m in measured]),
     )
-
-
-def denoise_about(release: Release, target: Target, components: Sequence[Floats]) -> Target:
-    """The pairs of a mixture and what the slices show beyond them, denoised, Eq. (49).
-
-    All pairs together tell a mixture more of each than its own slice tells of itself. Pairs of
-    hubs stay as they are.
-
-    Args:
-        release: The release.
-        target: Its denoised laws.
-        components: Laws of a mixture that was trained on them, shape ``(N, n_bins)`` per column.
-    """
-    hub_columns = {law.column for law in target.hubs}
-    tables = []
-    for marginal, table in zip(pair_tables(release), target.tables, strict=True):
-        a, b = marginal.columns
-        if not hub_columns.isdisjoint((a, b)):
-            tables.append(table)
-            continue
-        independent = np.outer(target.laws[a], target.laws[b])
-        first, second = components[a], components[b]
-        mixed = first.T @ second / len(first) - np.outer(first.mean(0), second.mean(0))
-        beyond = _centred(marginal.counts / release.noisy_rows - independent) - mixed
-        noise = marginal.sigma / release.noisy_rows
-        shown = shrink_frequencies(beyond, noise, _ordered(release.columns, (a, b)))
-        tables.append(independent + mixed + shown)
-    about = replace(target, tables=tuple(tables))
-    return replace(about, hubs=tuple(_hub_law(hub.column, release, about) for hub in target.hubs))
 
 
 def pair_tables(release: Release) -> list[Table]:
@@ -202,14 +169,14 @@ def denoised_pair(
     """Two-column law with the given margins and a denoised interaction, Eq. (11)."""
     a, b = marginal.columns
     independent = np.outer(laws[a], laws[b])
-    interaction = _centred(marginal.counts / rows - independent)
+    interaction = centred(marginal.counts / rows - independent)
     if shrink:
         ordered = _ordered(columns, (a, b))
         interaction = denoised_interaction(interaction, marginal.sigma / rows, ordered)
     return independent + interaction
 
 
-def _centred(matrix: Floats) -> Floats:
+def centred(matrix: Floats) -> Floats:
     """The matrix with rows and columns that sum to zero."""
     matrix = matrix - matrix.mean(0)
     return np.asarray(matrix - matrix.mean(1)[:, None])
@@ -221,7 +188,7 @@ def _ordered(columns: Sequence[ColumnRelease], pair: tuple[int, ...]) -> tuple[b
     return first, second
 
 
-def _hub_law(hub: int, release: Release, target: Target) -> HubLaw:
+def hub_law(hub: int, release: Release, target: Target) -> HubLaw:
     """What the pairs imply of a hub, and what its slices of three columns show beyond."""
     law = hubs.lookup(target.pairs, target.tables)
     measured = {m.columns[1:]: m for m in release.marginals if m.columns[0] == hub}

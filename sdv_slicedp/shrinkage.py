@@ -78,21 +78,37 @@ def shrink_singular_values(matrix: Floats, sigma: float, centred: bool = True) -
 
 
 def shrink_frequencies(matrix: Floats, sigma: float, ordered: tuple[bool, bool]) -> Floats:
-    """Block James-Stein shrinkage by frequency along the ordered axes, Eq. (17).
+    """Block James-Stein shrinkage by frequency along the ordered axes, Eq. (17)."""
+    first, second = (
+        cosines(size) if axis else None for size, axis in zip(matrix.shape, ordered, strict=True)
+    )
+    return shrink_contrasts(matrix, sigma, (first, second))
 
-    The matrix is taken to cosine frequencies along its ordered axes; octaves of frequencies (an
-    unordered axis is one block) are multiplied by the positive part of 1 - d sigma^2 / energy, d
-    being their degrees of freedom (Stein 1966; blocks as in Cavalier and Tsybakov 2001).
+
+def shrink_contrasts(
+    matrix: Floats, sigma: float, contrasts: tuple[Floats | None, Floats | None]
+) -> Floats:
+    """Block James-Stein shrinkage by octaves of the contrasts of two columns, Eq. (17).
+
+    The matrix is taken to the contrasts of its axes; their octaves (an axis without contrasts is
+    one block) are multiplied by the positive part of 1 - d sigma^2 / energy, d being their degrees
+    of freedom (Stein 1966; blocks as in Cavalier and Tsybakov 2001).
+
+    Args:
+        matrix: Measured interaction, rows and columns centred.
+        sigma: Noise scale of its entries.
+        contrasts: Orthonormal rows for each axis, the constant one first and then those that tell
+            most; ``None`` for no order.
     """
     rows, columns = (
-        _cosines(size) if axis else np.eye(size)
-        for size, axis in zip(matrix.shape, ordered, strict=True)
+        np.eye(size) if basis is None else basis
+        for size, basis in zip(matrix.shape, contrasts, strict=True)
     )
-    frequencies = rows @ matrix @ columns.T
+    turned = rows @ matrix @ columns.T
     shrunk = np.zeros_like(matrix)
-    for row_block, row_degrees in _octaves(matrix.shape[0], ordered[0]):
-        for column_block, column_degrees in _octaves(matrix.shape[1], ordered[1]):
-            block = frequencies[row_block, column_block]
+    for row_block, row_degrees in _octaves(len(rows), contrasts[0] is not None):
+        for column_block, column_degrees in _octaves(len(columns), contrasts[1] is not None):
+            block = turned[row_block, column_block]
             noise = row_degrees * column_degrees * sigma**2
             if noise == 0:
                 continue
@@ -101,7 +117,7 @@ def shrink_frequencies(matrix: Floats, sigma: float, ordered: tuple[bool, bool])
     return np.asarray(rows.T @ shrunk @ columns)
 
 
-def _cosines(size: int) -> Floats:
+def cosines(size: int) -> Floats:
     """Orthonormal cosine basis, one frequency per row."""
     return np.asarray(dct(np.eye(size), axis=0, norm='ortho'))
 

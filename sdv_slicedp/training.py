@@ -12,7 +12,7 @@ from torch import nn
 from sdv_slicedp import coupling, fitting, head_regression, models
 from sdv_slicedp.cells import CellMap, cell_map
 from sdv_slicedp.coupling import Coupling
-from sdv_slicedp.denoising import Target, denoise, denoise_about
+from sdv_slicedp.denoising import Target, denoise
 from sdv_slicedp.divergence import PairDivergence
 from sdv_slicedp.generator import MixtureModel
 from sdv_slicedp.models import Model
@@ -21,6 +21,7 @@ from sdv_slicedp.networks import Components, headed
 from sdv_slicedp.neural import NeuralModel
 from sdv_slicedp.objectives import Objective, SlicedObjective
 from sdv_slicedp.progress import Progress
+from sdv_slicedp.redenoising import denoise_about
 from sdv_slicedp.release import ColumnRelease, Release
 from sdv_slicedp.sliced_training import SlicePlan, sliced_objective
 from sdv_slicedp.training_plan import (
