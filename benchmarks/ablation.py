@@ -32,6 +32,7 @@ from sdv_slicedp import (
     mechanism,
     training,
 )
+from sdv_slicedp.denoising import denoise
 from sdv_slicedp.slices import HistogramPlan
 
 FIGURES = ('sdmetrics', 'tv1', 'tv2', 'tv3', 'auc', 'fit_cpu_s')
@@ -56,7 +57,6 @@ def implied_only() -> AbstractContextManager[Any]:
 @contextmanager
 def without_hub_laws() -> Iterator[None]:
     """The same release, but the generator is trained on pairs alone."""
-    denoise = training.denoise
 
     def pairs_only(release: Any) -> denoising.Target:
         return replace(denoise(release), hubs=())
@@ -68,8 +68,13 @@ def without_hub_laws() -> Iterator[None]:
 @contextmanager
 def without_shrinkage() -> Iterator[None]:
     """Pairs as measured."""
-    with patch.object(training, 'denoise', partial(training.denoise, shrink=False)):
+    with denoised_once(), patch.object(training, 'denoise', partial(denoise, shrink=False)):
         yield
+
+
+def denoised_once() -> AbstractContextManager[Any]:
+    """The same pairs in both halves of the training."""
+    return patch.object(training, 'denoise_about', lambda release, target, components: target)
 
 
 VARIANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
@@ -82,6 +87,7 @@ VARIANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     'no pull to independence': lambda: patch.object(training, 'entropy_pull', lambda release: 0.0),
     'all components from the start': lambda: patch.object(training, 'GROWN_FROM', 10**9),
     'no shrinkage of pairs': without_shrinkage,
+    'pairs denoised once': denoised_once,
     'hubs by the mixture alone': lambda: patch.object(heads, 'KEPT', 1.0),
     'hubs by their heads alone': lambda: patch.object(heads, 'KEPT', 0.0),
     'no swaps between rows': lambda: patch.object(balancing, 'MOST_BALANCED', 0),

@@ -33,6 +33,7 @@ def test_every_variant_leaves_the_package_as_it_was():
             mechanism.HistogramPlan,
             denoising._three_way,
             training.denoise,
+            training.denoise_about,
             training.entropy_pull,
             training.GROWN_FROM,
             training.enough_components,

@@ -124,6 +124,28 @@ def test_components_grow_half_way():
     assert float(divergence.loss(laws)) < 2 * float(divergence.loss(together)) + 1e-4
 
 
+@pytest.mark.parametrize('growth', [1, 3])
+def test_the_loss_is_renewed_half_way(growth):
+    first, second = (PairDivergence(target_of(seed), CPU) for seed in (0, 1))
+    seen = []
+
+    def renewal(laws: torch.Tensor) -> PairDivergence:
+        seen.append(laws)
+        return second
+
+    progress, steps = Progress(120), (0.3, 0.003)
+    logits = minimise_pairs(
+        first, start_logits(), steps, progress, renewal=renewal, growth=growth, seed=0
+    )
+
+    (laws,) = seen
+    # The mixture before it grew, trained on the first loss.
+    assert laws.shape == start_logits().shape
+    assert float(first.loss(laws.T)) < 0.1 * progress.losses['Loss'][0]
+    laws = cell_laws(logits.T, SIZES)
+    assert float(second.loss(laws)) < 0.05 * float(first.loss(laws))
+
+
 @pytest.mark.parametrize('generator', ['mlp', 'residual_mlp', nn.Sequential(nn.Linear(64, 32))])
 def test_a_network_finds_the_pairs(generator):
     divergence, progress = PairDivergence(target_of(), CPU), Progress(150)

@@ -83,6 +83,36 @@ def test_strong_interactions_stay_whole():
     np.testing.assert_allclose(shrinkage.denoised_interaction(matrix, 1.0, (True, False)), matrix)
 
 
+def basis(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Random contrasts, the constant one first."""
+    vectors = np.column_stack([np.ones(size), rng.normal(size=(size, size - 1))])
+    return np.linalg.qr(vectors)[0].T
+
+
+def test_signals_along_few_contrasts_are_better_known():
+    """Rank one along the first contrasts, 100 draws; with none, and with others."""
+    rng = np.random.default_rng(6)
+    known = basis(rng, 10), basis(rng, 12)
+    signal = 6 * np.outer(known[0][1], known[1][1])
+    draws = [signal + centred_noise(rng, 10, 12) for _ in range(100)]
+
+    def error(contrasts):
+        shrunk = [shrinkage.shrink_contrasts(draw, 1.0, contrasts) for draw in draws]
+        return sum(((s - signal) ** 2).sum() for s in shrunk)
+
+    assert error(known) < 0.4 * error((None, None))
+    assert error(known) < 0.4 * error((basis(rng, 10), basis(rng, 12)))
+
+
+def test_contrasts_of_cosines_are_frequencies():
+    matrix = 2 * centred_noise(np.random.default_rng(7), 6, 9)
+
+    np.testing.assert_allclose(
+        shrinkage.shrink_contrasts(matrix, 1.0, (shrinkage.cosines(6), None)),
+        shrinkage.shrink_frequencies(matrix, 1.0, (True, False)),
+    )
+
+
 @given(seeds, st.floats(0.1, 10))
 def test_denoising_only_shrinks_and_knows_no_units(seed, factor):
     rng = np.random.default_rng(seed)

@@ -88,6 +88,7 @@ AFTER = (
     'sliced_training',
     'progress',
     'denoising',
+    'redenoising',
     'hubs',
     'heads',
     'head_regression',
