@@ -73,7 +73,7 @@ def without_shrinkage() -> Iterator[None]:
 
 
 def denoised_once() -> AbstractContextManager[Any]:
-    """The same pairs in both halves of the training."""
+    """The same pairs to the end of the training."""
     return patch.object(training, 'denoise_about', lambda release, target, components: target)
 
 

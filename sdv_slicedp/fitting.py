@@ -21,6 +21,8 @@ BETA = 0.9
 """Decay of both averages of Adam on pairs. The gradient is exact, so a short memory will do."""
 GROWTH_SCATTER = 0.3
 """Spread of the logits of components that come from one."""
+RENEWED_AFTER = 0.7
+"""Share of the epochs after which the loss is renewed."""
 SMALLEST_LAW = 1e-6
 
 
@@ -73,8 +75,8 @@ def minimise_pairs(
         rates: First and last step, linear in between.
         progress: Epochs to go.
         pull: Strength of the decay.
-        renewal: Takes the laws of the mixture half-way, shape ``(T, N)``, and gives the loss of the
-            other half; ``None`` for the same.
+        renewal: Takes the laws of the mixture after a share ``RENEWED_AFTER`` of the epochs, shape
+            ``(T, N)``, and gives the loss of the others; ``None`` for the same.
         growth: Each component becomes so many, half-way.
         seed: Seed of what they differ by.
 
@@ -86,12 +88,11 @@ def minimise_pairs(
     mean, square = torch.zeros_like(logits), torch.zeros_like(logits)
     with few_threads(growth * logits.numel() * len(logits)):
         for epoch in progress:
-            if epoch == progress.epochs // 2:
-                if renewal is not None:
-                    divergence = renewal(divergence.softmax(logits))
-                if growth > 1:
-                    logits = _grown(logits, growth, seed)
-                    mean, square = mean.repeat(1, growth), square.repeat(1, growth)
+            if growth > 1 and epoch == progress.epochs // 2:
+                logits = _grown(logits, growth, seed)
+                mean, square = mean.repeat(1, growth), square.repeat(1, growth)
+            if renewal is not None and epoch == int(RENEWED_AFTER * progress.epochs):
+                divergence = renewal(divergence.softmax(logits))
             loss, gradient = divergence.loss_and_gradient(logits, epoch)
             mean.lerp_(gradient, 1 - BETA)
             square.lerp_(gradient.square_(), 1 - BETA)
