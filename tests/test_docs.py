@@ -175,6 +175,7 @@ def defaults():
         'GROWN_FROM': training_plan,
         'BETA': fitting,
         'GROWTH_SCATTER': fitting,
+        'RENEWED_AFTER': fitting,
         'MOST_CELLS': hubs,
         'MOST_NAMED_CELLS': hubs,
         'JUDGES': hubs,

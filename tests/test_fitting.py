@@ -140,9 +140,9 @@ def test_the_loss_is_renewed_once(growth):
 
     (laws,) = seen
     assert laws.shape == logits.shape
-    assert float(first.loss(laws.T)) < 0.3 * float(second.loss(laws.T))
+    assert float(first.loss(laws.T)) < 0.5 * float(second.loss(laws.T))
     laws = cell_laws(logits.T, SIZES)
-    assert float(second.loss(laws)) < 0.3 * float(first.loss(laws))
+    assert float(second.loss(laws)) < 0.5 * float(first.loss(laws))
 
 
 @pytest.mark.parametrize('generator', ['mlp', 'residual_mlp', nn.Sequential(nn.Linear(64, 32))])
