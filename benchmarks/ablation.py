@@ -32,7 +32,6 @@ from sdv_slicedp import (
     mechanism,
     training,
 )
-from sdv_slicedp.denoising import denoise
 from sdv_slicedp.slices import HistogramPlan
 
 FIGURES = ('sdmetrics', 'tv1', 'tv2', 'tv3', 'auc', 'fit_cpu_s')
@@ -59,7 +58,7 @@ def without_hub_laws() -> Iterator[None]:
     """The same release, but the generator is trained on pairs alone."""
 
     def pairs_only(release: Any) -> denoising.Target:
-        return replace(denoise(release), hubs=())
+        return replace(denoising.denoise(release), hubs=())
 
     with patch.object(training, 'denoise', pairs_only):
         yield
@@ -68,7 +67,8 @@ def without_hub_laws() -> Iterator[None]:
 @contextmanager
 def without_shrinkage() -> Iterator[None]:
     """Pairs as measured."""
-    with denoised_once(), patch.object(training, 'denoise', partial(denoise, shrink=False)):
+    measured = partial(denoising.denoise, shrink=False)
+    with denoised_once(), patch.object(training, 'denoise', measured):
         yield
 
 

@@ -167,19 +167,26 @@ def denoised_pair(
     shrink: bool = True,
 ) -> Floats:
     """Two-column law with the given margins and a denoised interaction, Eq. (11)."""
-    a, b = marginal.columns
-    independent = np.outer(laws[a], laws[b])
-    interaction = centred(marginal.counts / rows - independent)
+    independent = independent_law(marginal, laws)
+    interaction = measured_interaction(marginal, independent, rows)
     if shrink:
-        ordered = _ordered(columns, (a, b))
+        ordered = _ordered(columns, marginal.columns)
         interaction = denoised_interaction(interaction, marginal.sigma / rows, ordered)
     return independent + interaction
 
 
-def centred(matrix: Floats) -> Floats:
-    """The matrix with rows and columns that sum to zero."""
-    matrix = matrix - matrix.mean(0)
-    return np.asarray(matrix - matrix.mean(1)[:, None])
+def independent_law(marginal: Table, laws: Sequence[Floats]) -> Floats:
+    """Law of a pair of columns if they were independent."""
+    a, b = marginal.columns
+    return np.outer(laws[a], laws[b])
+
+
+def measured_interaction(marginal: Table, independent: Floats, rows: float) -> Floats:
+    """What a slice shows beyond independence, rows and columns centred: A of Eq. (11)."""
+    matrix = marginal.counts / rows - independent
+    matrix -= matrix.mean(0)
+    matrix -= matrix.mean(1)[:, None]
+    return np.asarray(matrix)
 
 
 def _ordered(columns: Sequence[ColumnRelease], pair: tuple[int, ...]) -> tuple[bool, bool]:

@@ -12,7 +12,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from sdv_slicedp.denoising import Target, centred, hub_law, pair_tables
+from sdv_slicedp.denoising import (
+    Target,
+    hub_law,
+    independent_law,
+    measured_interaction,
+    pair_tables,
+)
 from sdv_slicedp.domain import NumericalDomain
 from sdv_slicedp.grid import Floats
 from sdv_slicedp.release import ColumnRelease, Release
@@ -38,8 +44,8 @@ def denoise_about(release: Release, target: Target, components: Sequence[Floats]
     for marginal, table in zip(pair_tables(release), target.tables, strict=True):
         a, b = marginal.columns
         if hub_columns.isdisjoint((a, b)):
-            independent = np.outer(target.laws[a], target.laws[b])
-            measured = centred(marginal.counts / release.noisy_rows - independent)
+            independent = independent_law(marginal, target.laws)
+            measured = measured_interaction(marginal, independent, release.noisy_rows)
             noise = marginal.sigma / release.noisy_rows
             beyond = shrink_contrasts(measured - mixed[a, b], noise, (bases[a], bases[b]))
             table = independent + mixed[a, b] + beyond

@@ -29,13 +29,14 @@ def joint_law(components: list[np.ndarray]) -> np.ndarray:
     return np.einsum('za,zb,zc->abc', *components) / len(components[0])
 
 
-def noisy(release: Release, rng: np.random.Generator, sigma: float = SIGMA) -> Release:
-    """The release with noise in its pairs; it states ``SIGMA``."""
-    marginals = [
-        Marginal(m.columns, m.counts + np.rint(rng.normal(0, sigma, m.counts.shape)).astype(int), s)
-        for m, s in zip(release.marginals, [SIGMA] * len(release.marginals), strict=True)
-    ]
-    return replace(release, marginals=tuple(marginals))
+def noisy(release: Release, rng: np.random.Generator) -> Release:
+    """The release with noise of scale ``SIGMA`` in its pairs."""
+
+    def drawn(marginal: Marginal) -> Marginal:
+        noise = np.rint(rng.normal(0, SIGMA, marginal.counts.shape)).astype(int)
+        return Marginal(marginal.columns, marginal.counts + noise, SIGMA)
+
+    return replace(release, marginals=tuple(drawn(marginal) for marginal in release.marginals))
 
 
 def squared_error(target: denoising.Target, law: np.ndarray) -> float:
