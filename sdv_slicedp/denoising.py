@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sdv_slicedp import hubs
+from sdv_slicedp.column_laws import column_law, sum_variances
 from sdv_slicedp.domain import NumericalDomain
-from sdv_slicedp.grid import Cells, Floats, column_law
+from sdv_slicedp.grid import Cells, Floats
 from sdv_slicedp.hubs import HubLaw
 from sdv_slicedp.release import ColumnRelease, Marginal, Release
 from sdv_slicedp.shrinkage import denoised_interaction, denoised_three_way
+from sdv_slicedp.slices import leaf_bins
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,11 @@ def denoise_pairs(release: Release, *, shrink: bool = True) -> Target:
     """Denoised laws of the columns and pairs of a release: Eqs. (9) to (11)."""
     rows = release.noisy_rows
     measured = pair_tables(release)
-    fine = [column_law(c.domain, c.levels) for c in release.columns]
-    laws = consistent_margins(release, fine, rows)
+    leaves = [column_law(c.domain, c.levels, rows) for c in release.columns]
+    laws = consistent_margins(release, leaves, rows)
     fine_laws = [
-        _within_bins(column, counts, law)
-        for column, (_, counts, _), law in zip(release.columns, fine, laws, strict=True)
+        _within_bins(column, *leaf, law)
+        for column, leaf, law in zip(release.columns, leaves, laws, strict=True)
     ]
     tables = [denoised_pair(m, release.columns, laws, rows, shrink=shrink) for m in measured]
     return Target(
@@ -102,19 +104,23 @@ def pair_tables(release: Release) -> list[Table]:
 
 
 def consistent_margins(
-    release: Release, fine: Sequence[tuple[Cells, Floats, Floats]], rows: float
+    release: Release, leaves: Sequence[tuple[Cells, Floats]], rows: float
 ) -> list[Floats]:
     """One-column laws from the one-column slices and the margins of all pairs, Eq. (10).
 
     Every pair's row and column sums measure its columns again, with variance sigma^2 times the
     number of cells summed; all are averaged by inverse variance.
+
+    Args:
+        release: A release.
+        leaves: Leaves of each column and their estimated counts.
+        rows: Estimated number of rows.
     """
     precision, weighted = [], []
-    for column, (_, counts, spread) in zip(release.columns, fine, strict=True):
-        own = np.bincount(column.bins, counts, column.n_bins)
-        variance = np.bincount(column.bins, spread, column.n_bins)
-        precision.append(1.0 / np.maximum(variance, 1e-9))
-        weighted.append(own / np.maximum(variance, 1e-9))
+    for column, (cells, counts) in zip(release.columns, leaves, strict=True):
+        bins = leaf_bins(column, cells)
+        precision.append(1.0 / np.maximum(sum_variances(column.levels, bins), 1e-9))
+        weighted.append(np.bincount(bins, counts, column.n_bins) * precision[-1])
     pairs = (marginal for marginal in release.marginals if len(marginal.columns) == 2)
     for marginal in pairs:
         for position, other in zip(marginal.columns, (1, 0), strict=True):
@@ -149,12 +155,14 @@ def to_simplex(counts: Floats, variance: Floats, rows: float) -> Floats:
     return projected / total if total > 0 else np.full(len(counts), 1.0 / len(counts))
 
 
-def _within_bins(column: ColumnRelease, counts: Floats, law: Floats) -> Floats:
-    """Law over the fine cells: the pair cells' law, divided by the fine counts inside each."""
-    mass = np.bincount(column.bins, counts, column.n_bins)
+def _within_bins(column: ColumnRelease, cells: Cells, counts: Floats, law: Floats) -> Floats:
+    """Law over the fine cells: the pair cells' law, divided by the leaves' counts inside each."""
+    within = Cells(column.fine_lower, column.fine_upper).locate(cells.lower)
+    fine = np.bincount(within, counts, len(column.bins))
+    mass = np.bincount(column.bins, fine, column.n_bins)
     size = np.bincount(column.bins, minlength=column.n_bins)
     empty = mass[column.bins] <= 0
-    share = np.where(empty, 1.0 / size[column.bins], counts / np.maximum(mass, 1e-300)[column.bins])
+    share = np.where(empty, 1.0 / size[column.bins], fine / np.maximum(mass, 1e-300)[column.bins])
     return law[column.bins] * share
 
 

@@ -18,7 +18,6 @@ from sdv_slicedp.domain import (
     MAX_UNITS,
     MISSING,
     CategoricalDomain,
-    ColumnDomain,
     NumericalDomain,
 )
 from sdv_slicedp.pooling import SIGNIFICANCE, pool
@@ -27,12 +26,8 @@ from sdv_slicedp.release import Level
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-ROOT_CELLS = 32
+ROOT_CELLS = 16
 BRANCHING = 8
-HIDDEN = 0.5
-"""A pooled cell with less than this many noise scales looks empty."""
-FLOOR = 0.1
-"""Noise scales of count that an empty-looking cell keeps, so that no part of a domain is lost."""
 NANOSECONDS_PER_YEAR = 31_556_952 * 10**9
 FIRST_YEAR, LAST_YEAR = -292, 292
 """Years from 1970 that 64-bit nanoseconds can hold."""
@@ -151,9 +146,7 @@ def consistent_leaves(
     Returns:
         The leaves in order, their counts and their variances, each of shape ``(leaves,)``.
     """
-    nodes = [_Nodes(levels[-1][0], levels[-1][1], np.full(len(levels[-1][0]), levels[-1][2]))]
-    for cells, counts, variance in reversed(levels[:-1]):
-        nodes.insert(0, _with_children(cells, counts, variance, nodes[0]))
+    nodes = _upward(levels)
     counts, spread = nodes[0].counts, nodes[0].spread
     leaves = [(nodes[0], counts, spread)]
     for above, below in pairwise(nodes):
@@ -168,8 +161,16 @@ def consistent_leaves(
     return _sorted_leaves(leaves)
 
 
-class _Nodes:
-    """One level of the tree on the way up; cells without children are leaves."""
+class Nodes:
+    """One level of the tree on the way up; cells without children are leaves.
+
+    Attributes:
+        cells: Cells of the level.
+        counts: Their counts, averaged with the sums of their children.
+        spread: Variances of these; counts of different cells err independently.
+        children: Sums over the children of each cell.
+        children_spread: Variances of these, 0 where there are no children.
+    """
 
     def __init__(self, cells: Cells, counts: Floats, spread: Floats) -> None:
         self.cells = cells
@@ -180,11 +181,20 @@ class _Nodes:
 
     @property
     def is_leaf(self) -> npt.NDArray[np.bool_]:
+        """Cells that are not split further."""
         return np.asarray(self.children_spread == 0)
 
 
-def _with_children(cells: Cells, counts: Floats, variance: float, below: _Nodes) -> _Nodes:
-    nodes = _Nodes(cells, counts, np.full(len(cells), variance))
+def _upward(levels: Sequence[tuple[Cells, Floats, float]]) -> list[Nodes]:
+    cells, counts, variance = levels[-1]
+    nodes = [Nodes(cells, counts, np.full(len(cells), variance))]
+    for cells, counts, variance in reversed(levels[:-1]):
+        nodes.insert(0, _with_children(cells, counts, variance, nodes[0]))
+    return nodes
+
+
+def _with_children(cells: Cells, counts: Floats, variance: float, below: Nodes) -> Nodes:
+    nodes = Nodes(cells, counts, np.full(len(cells), variance))
     parent = cells.locate(below.cells.lower)
     nodes.children += np.bincount(parent, below.counts, len(cells))
     nodes.children_spread += np.bincount(parent, below.spread, len(cells))
@@ -195,7 +205,7 @@ def _with_children(cells: Cells, counts: Floats, variance: float, below: _Nodes)
 
 
 def _sorted_leaves(
-    leaves: Sequence[tuple[_Nodes, Floats, Floats]],
+    leaves: Sequence[tuple[Nodes, Floats, Floats]],
 ) -> tuple[Cells, Floats, Floats]:
     lower = np.concatenate([nodes.cells.lower[nodes.is_leaf] for nodes, _, _ in leaves])
     upper = np.concatenate([nodes.cells.upper[nodes.is_leaf] for nodes, _, _ in leaves])
@@ -212,28 +222,34 @@ def within(cells: Cells, lower: int, upper: int) -> npt.NDArray[np.bool_]:
 
 def leaves(levels: Sequence[Level]) -> tuple[Cells, Floats, Floats]:
     """Finest cells of a released column, their counts and variances, Eq. (9)."""
-    return consistent_leaves(
-        [(Cells(v.lower, v.upper), v.counts.astype(np.float64), v.sigma**2) for v in levels]
-    )
+    return consistent_leaves(_counted(levels))
 
 
-def column_law(domain: ColumnDomain, levels: Sequence[Level]) -> tuple[Cells, Floats, Floats]:
-    """Fine cells of a column, their estimated counts (positive) and variances.
+def combined(levels: Sequence[Level]) -> list[Nodes]:
+    """Levels of a released column, each cell's count averaged with what is counted below it."""
+    return _upward(_counted(levels))
 
-    A discrete column: its codes; counts that the noise hides share their sum equally. A numeric
-    column: spikes alone, the rest pooled until significant.
+
+def _counted(levels: Sequence[Level]) -> list[tuple[Cells, Floats, float]]:
+    return [(Cells(v.lower, v.upper), v.counts.astype(np.float64), v.sigma**2) for v in levels]
+
+
+def pooled(
+    cells: Cells, counts: Floats, variance: Floats, law: Floats
+) -> tuple[Cells, Floats, Integers]:
+    """Cells of a number merged until significant, spikes alone.
+
+    Args:
+        cells: Leaves of the column.
+        counts: Their least-squares counts, by which they are merged.
+        variance: Variances of these.
+        law: Counts that the merged cells get the sums of.
+
+    Returns:
+        The merged cells, their sums, and the merged cell of each leaf.
     """
-    cells, counts, spread = leaves(levels)
-    if isinstance(domain, CategoricalDomain):
-        hidden = counts < SIGNIFICANCE / 2 * np.sqrt(spread)
-        floor = FLOOR * float(np.sqrt(spread.mean()))
-        counts[hidden] = max(float(counts[hidden].mean()), floor) if hidden.any() else 0.0
-        return cells, counts, spread
-    groups = pool(cells, counts, spread, SIGNIFICANCE * float(np.sqrt(spread.max())))
+    groups = pool(cells, counts, variance, SIGNIFICANCE * float(np.sqrt(variance.max())))
     first = np.flatnonzero(np.r_[True, np.diff(groups) > 0])
     last = np.r_[first[1:] - 1, len(groups) - 1]
-    sums: Floats = np.bincount(groups, counts).astype(np.float64)
-    variances: Floats = np.bincount(groups, spread).astype(np.float64)
-    hidden = sums < HIDDEN * np.sqrt(variances)
-    sums[hidden] = FLOOR * np.sqrt(variances[hidden])
-    return Cells(cells.lower[first], cells.upper[last]), sums, variances
+    sums = np.asarray(np.bincount(groups, law), dtype=np.float64)
+    return Cells(cells.lower[first], cells.upper[last]), sums, groups

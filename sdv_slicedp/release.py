@@ -8,6 +8,7 @@ cost no privacy. It is saved as plain arrays and JSON (``release_file.py``), nev
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -153,19 +154,10 @@ class Release(Artefact):
 
     @property
     def noisy_rows(self) -> float:
-        """Estimated number of rows, at least 1; of a projection the number itself, it is public.
-
-        Every column's first slice counts all rows; the totals are averaged by inverse variance.
-        """
+        """Estimated number of rows, Eq. (54); of a projection the number itself, it is public."""
         if self.projection is not None:
             return float(self.projection.n_rows)
-        first = [column.levels[0] for column in self.columns if column.levels]
-        first = [level for level in first if level.counts.size]
-        if not first:
-            return 1.0
-        totals = np.array([float(level.counts.sum()) for level in first])
-        precision = np.array([1 / (level.counts.size * level.sigma**2) for level in first])
-        return max(1.0, float(totals @ precision / precision.sum()))
+        return estimated_rows([column.levels for column in self.columns])
 
     @property
     def blocks(self) -> tuple[embedding.Block, ...]:
@@ -223,6 +215,19 @@ _PARTS: dict[str, type | tuple[type, ...]] = {
     'ledger': (LedgerEntry, ProjectionEntry),
     'public_columns': str,
 }
+
+
+def estimated_rows(columns: Iterable[Sequence[Level]]) -> float:
+    """Number of rows, at least 1, from the slices of each column, Eq. (54).
+
+    Every column's first slice counts all rows; the totals are averaged by inverse variance.
+    """
+    first = [levels[0] for levels in columns if levels and levels[0].counts.size]
+    if not first:
+        return 1.0
+    totals = np.array([float(level.counts.sum()) for level in first])
+    precision = np.array([1 / (level.counts.size * level.sigma**2) for level in first])
+    return max(1.0, float(totals @ precision / precision.sum()))
 
 
 def _named(kind: type | tuple[type, ...]) -> str:

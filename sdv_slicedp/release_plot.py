@@ -109,7 +109,7 @@ def _columns(release: Release) -> Iterator[SliceSignal]:
 def _marginals(release: Release) -> Iterator[SliceSignal]:
     if not release.marginals:
         return
-    laws, rows = bin_laws(release.columns)
+    laws, rows = bin_laws(release.columns), release.noisy_rows
     for marginal in release.marginals:
         # Independence is known from the one-column slices, far better than from this one.
         independent = rows * reduce(np.multiply.outer, [laws[c] for c in marginal.columns])

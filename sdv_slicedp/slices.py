@@ -9,10 +9,11 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from sdv_slicedp import grid, pooling
+from sdv_slicedp import pooling
+from sdv_slicedp.column_laws import column_law
 from sdv_slicedp.domain import MISSING, CategoricalDomain, ColumnDomain
 from sdv_slicedp.grid import Cells, Floats, Integers
-from sdv_slicedp.release import ColumnRelease, Release
+from sdv_slicedp.release import ColumnRelease, Release, estimated_rows
 
 Pair = tuple[int, int]
 
@@ -92,13 +93,20 @@ def pair_cells(
     return pooling.join_small(groups, counts, floor / 2, groups[~value])
 
 
-def bin_laws(columns: Sequence[ColumnRelease]) -> tuple[list[Floats], float]:
-    """Laws over the pair cells by the one-column slices alone, and the number of rows."""
-    counts = [
-        np.bincount(c.bins, grid.column_law(c.domain, c.levels)[1], c.n_bins) for c in columns
-    ]
-    rows = max(float(np.median([c.sum() for c in counts])), 1.0)
-    return [c / max(float(c.sum()), 1.0) for c in counts], rows
+def bin_laws(columns: Sequence[ColumnRelease]) -> list[Floats]:
+    """Laws over the pair cells by the one-column slices alone."""
+    rows = estimated_rows([column.levels for column in columns])
+    laws = []
+    for column in columns:
+        cells, counts = column_law(column.domain, column.levels, rows)
+        sums = np.bincount(leaf_bins(column, cells), counts, column.n_bins)
+        laws.append(sums / max(float(sums.sum()), 1.0))
+    return laws
+
+
+def leaf_bins(column: ColumnRelease, cells: Cells) -> Integers:
+    """Pair cell of each leaf of a column."""
+    return column.bins[Cells(column.fine_lower, column.fine_upper).locate(cells.lower)]
 
 
 def allocate(

@@ -14,9 +14,11 @@ import numpy as np
 
 from sdv_slicedp import grid, hubs, slices
 from sdv_slicedp.accounting import LedgerEntry, rescale, scale_to_budget
+from sdv_slicedp.column_laws import column_law
 from sdv_slicedp.denoising import denoise_pairs
+from sdv_slicedp.domain import NumericalDomain
 from sdv_slicedp.noise import admissible_sigma
-from sdv_slicedp.release import ColumnRelease, Marginal, Release
+from sdv_slicedp.release import ColumnRelease, Marginal, Release, estimated_rows
 from sdv_slicedp.slices import HistogramPlan, Pair
 from sdv_slicedp.stages import Column, equal_sigma
 
@@ -54,10 +56,16 @@ def choose_bins(
     """Pair cells of every column, as fine as the noise to come allows."""
     n_pairs = max(len(slices.column_pairs(len(columns))), 1)
     sigma = float(np.sqrt(n_pairs / mu_squared))
-    laws = [grid.column_law(column.domain, column.levels) for column in columns]
+    rows = estimated_rows([column.levels for column in columns])
     released = []
-    for column, (cells, counts, _) in zip(columns, laws, strict=True):
-        bins = slices.pair_cells(column.domain, cells, counts, sigma, plan)
+    for column in columns:
+        cells, counts = column_law(column.domain, column.levels, rows)
+        if isinstance(column.domain, NumericalDomain):
+            _, measured, variance = grid.leaves(column.levels)
+            merged, counts, groups = grid.pooled(cells, measured, variance, counts)
+            bins = slices.pair_cells(column.domain, merged, counts, sigma, plan)[groups]
+        else:
+            bins = slices.pair_cells(column.domain, cells, counts, sigma, plan)
         n_bins = int(bins.max(initial=-1)) + 1
         released.append(
             ColumnRelease(column.domain, column.levels, cells.lower, cells.upper, bins, n_bins)
@@ -76,11 +84,12 @@ def choose_pairs(
     pairs = slices.column_pairs(len(columns))
     if not pairs:
         return {}
-    laws, rows = slices.bin_laws(columns)
+    rows = estimated_rows([column.levels for column in columns])
     even = float(np.sqrt(len(pairs) / mu_squared))
     shapes = [(columns[a].n_bins, columns[b].n_bins) for a, b in pairs]
     if np.mean(slices.reach(shapes, rows)) * even < plan.selection_from:
         return dict.fromkeys(pairs, even)
+    laws = slices.bin_laws(columns)
     expected = [np.rint(rows * np.outer(laws[a], laws[b])).astype(np.int64) for a, b in pairs]
     sigma = equal_sigma(len(pairs), mu_squared * plan.selection_share)
     scores = curator.distances(pairs, expected, sigma)
