@@ -25,7 +25,8 @@ SHARE_SCALES = (0.05, 0.2, 5.0)
 """Prior scales of a share about that of the width; the last one is as good as flat."""
 SPLITS = (0.3, 0.45, 0.55, 0.7)
 """Where ranges are split, as a share of their cells; the mean is taken over these."""
-_LEAST = 1e-12
+_LEAST_MASS = 1e-9  # rows; less is divided as this would be
+_LEAST = 1e-300  # so that nothing is divided by 0
 
 
 def column_law(domain: ColumnDomain, levels: Sequence[Level], rows: float) -> tuple[Cells, Floats]:
@@ -121,7 +122,7 @@ def left_mass(
         widths: Widths of the two sides.
         mass: What is divided, not negative.
     """
-    whole = np.maximum(mass, _LEAST)
+    whole = np.maximum(mass, _LEAST_MASS)
     total = variances[0] + variances[1]
     seen = (counts[0] * variances[1] + (whole - counts[1]) * variances[0]) / total
     noise = variances[0] * variances[1] / total
@@ -142,13 +143,14 @@ def left_mass(
     logs = np.array(evidence)
     weights = np.exp(logs - logs.max(axis=0))
     left = np.sum(weights * np.array(means), axis=0) / weights.sum(axis=0)
-    return np.asarray(np.where(mass > 0, left, 0.0))
+    return np.asarray(np.minimum(left, mass))
 
 
 def _truncated(mean: Floats, scale: Floats, upper: Floats) -> tuple[Floats, Floats]:
     """Probability of 0 to ``upper`` under a normal law, and its mean there."""
     a, b = -mean / scale, (upper - mean) / scale
-    inside = np.maximum(ndtr(b) - ndtr(a), _LEAST)
+    # Of the two tails, the smaller probabilities are the more exact ones.
+    inside = np.maximum(np.where(a > 0, ndtr(-a) - ndtr(-b), ndtr(b) - ndtr(a)), _LEAST)
     slope = (np.exp(-(a**2) / 2) - np.exp(-(b**2) / 2)) / np.sqrt(2 * np.pi)
     return inside, np.clip(mean + scale * slope / inside, 0.0, upper)
 

@@ -8,8 +8,8 @@ from small_releases import categorical_column, release_of, whole_counts
 
 from sdv_slicedp import denoising, hubs
 from sdv_slicedp.accounting import LedgerEntry
+from sdv_slicedp.column_laws import column_law
 from sdv_slicedp.domain import NumericalDomain
-from sdv_slicedp.grid import column_law
 from sdv_slicedp.release import ColumnRelease, Level, Marginal, Release
 
 pytestmark = pytest.mark.filterwarnings('error')
@@ -74,9 +74,9 @@ def test_margins_are_averaged_by_inverse_variance():
         categorical_column(np.array(second), 20.0, 'b'),
     ]
     release = Release(columns, [Marginal((0, 1), np.array(table), SIGMA)], (ENTRY,), 1.0, 1e-6)
-    fine = [column_law(c.domain, c.levels) for c in release.columns]
+    leaves = [column_law(c.domain, c.levels, 1000.0) for c in release.columns]
 
-    laws = denoising.consistent_margins(release, fine, 1000.0)
+    laws = denoising.consistent_margins(release, leaves, 1000.0)
 
     for own, sigma, axis, law in ((first, 10.0, 1, laws[0]), (second, 20.0, 0, laws[1])):
         again = SIGMA**2 * np.shape(table)[axis]
@@ -104,10 +104,10 @@ def test_margins_of_pairs_improve_the_laws():
             for m, n in zip(exact.marginals, noisy, strict=True)
         ]
         release = Release(columns, pairs, (ENTRY,), 1.0, 1e-6)
-        fine = [column_law(c.domain, c.levels) for c in columns]
-        with_pairs = denoising.consistent_margins(release, fine, 27_000.0)
+        leaves = [column_law(c.domain, c.levels, 27_000.0) for c in columns]
+        with_pairs = denoising.consistent_margins(release, leaves, 27_000.0)
         alone = Release(columns, (), (ENTRY,), 1.0, 1e-6)
-        without = denoising.consistent_margins(alone, fine, 27_000.0)
+        without = denoising.consistent_margins(alone, leaves, 27_000.0)
         errors.append([((np.array(laws) - 1 / 3) ** 2).sum() for laws in (with_pairs, without)])
     better, worse = np.mean(errors, axis=0)
 
@@ -179,6 +179,20 @@ def test_fine_laws_divide_the_law_of_their_pair_cells():
 
     np.testing.assert_allclose(np.bincount(column.bins, target.fine_laws[0]), target.laws[0])
     np.testing.assert_allclose(target.fine_laws[0], np.array([1, 3, 0, 5, 2, 9]) / 20, atol=1e-3)
+
+
+def test_releases_whose_fine_cells_were_merged_are_denoised():
+    """As releases were made before fine cells were the leaves of the levels."""
+    domain = NumericalDomain('x', 'numerical', 0, 5, (1, 1), False)
+    cells = np.arange(6)
+    level = Level(cells, cells, np.array([1000, 3000, 0, 5000, 2000, 9000]), 1.0)
+    lower, upper = np.array([0, 1, 4]), np.array([0, 3, 5])
+    merged = ColumnRelease(domain, (level,), lower, upper, np.array([0, 0, 1]), 2)
+
+    target = denoising.denoise(Release([merged], (), (ENTRY,), 1.0, 1e-6))
+
+    np.testing.assert_allclose(target.laws[0], [9 / 20, 11 / 20], atol=1e-3)
+    np.testing.assert_allclose(target.fine_laws[0], np.array([1, 8, 11]) / 20, atol=1e-3)
 
 
 def with_triples(joint: np.ndarray, *triples: tuple[int, int, int], sigma: float = 2.0) -> Release:

@@ -163,6 +163,8 @@ def defaults():
         'BRANCHING': grid,
         'SIGNIFICANCE': pooling,
         'FALSE_ALARM': discovery,
+        'SHARE_SCALES': column_laws,
+        'SPLITS': column_laws,
         'SHRUNK_BELOW': shrinkage,
         'KEPT_FROM': shrinkage,
         'FEWEST_EPOCHS': training_plan,

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from small_trees import design, least_squares, random_tree
 
 from sdv_slicedp import grid, pooling
 from sdv_slicedp.discovery import TIME_STEPS
 from sdv_slicedp.domain import MAX_UNITS, MISSING, UNCOUNTED, CategoricalDomain, NumericalDomain
 from sdv_slicedp.grid import Cells
-from sdv_slicedp.release import Level
 
 pytestmark = pytest.mark.filterwarnings('error')
 
@@ -152,42 +152,6 @@ def test_levels_needed_reach_single_positions(width):
     assert levels == grid.levels_needed(float(width))
 
 
-def random_tree(rng: np.random.Generator, depth: int) -> list[Cells]:
-    """Levels of a tree: of each level, some cells are split into two to five."""
-    edges = np.cumsum(rng.integers(1, 400, rng.integers(2, 6)))
-    levels = [Cells(edges[:-1], edges[1:] - 1)]
-    while len(levels) < depth:
-        last = levels[-1]
-        chosen = (last.widths > 1) & (rng.random(len(last)) < 0.6)
-        if not chosen.any():
-            break
-        pieces = [
-            grid.split(int(a), int(b), int(rng.integers(2, 6)))
-            for a, b in zip(last.lower[chosen], last.upper[chosen], strict=True)
-        ]
-        levels.append(Cells(*(np.concatenate(side) for side in zip(*pieces, strict=True))))
-    return levels
-
-
-def design(levels: list[Cells], leaves: Cells) -> np.ndarray:
-    """Which leaves each cell of each level is the sum of."""
-    return np.concatenate(
-        [
-            (leaves.lower >= cells.lower[:, None]) & (leaves.upper <= cells.upper[:, None])
-            for cells in levels
-        ]
-    ).astype(np.float64)
-
-
-def least_squares(levels, noisy, variances, leaves):
-    """Weighted least squares and the variances of its solution, by brute force."""
-    sizes = [len(cells) for cells in levels]
-    weight = 1 / np.sqrt(np.repeat(variances, sizes))
-    matrix = design(levels, leaves) * weight[:, None]
-    solution = np.linalg.lstsq(matrix, np.concatenate(noisy) * weight, rcond=None)[0]
-    return solution, np.diag(np.linalg.inv(matrix.T @ matrix))
-
-
 def check_least_squares(seed: int, depth: int) -> None:
     rng = np.random.default_rng(seed)
     levels = random_tree(rng, depth)
@@ -197,9 +161,9 @@ def check_least_squares(seed: int, depth: int) -> None:
     leaves, found, spread = grid.consistent_leaves(list(zip(levels, noisy, variances, strict=True)))
 
     assert_tiles(leaves, int(levels[0].lower[0]), int(levels[0].upper[-1]))
-    solution, solution_spread = least_squares(levels, noisy, variances, leaves)
+    solution, covariance = least_squares(levels, noisy, variances, leaves)
     np.testing.assert_allclose(found, solution, rtol=1e-7, atol=1e-7)
-    np.testing.assert_allclose(spread, solution_spread, rtol=1e-7)
+    np.testing.assert_allclose(spread, np.diag(covariance), rtol=1e-7)
 
 
 @given(seeds, st.integers(1, 2))
@@ -330,70 +294,22 @@ def test_packed_groups_hold_enough_but_the_last(values, target):
     assert (np.bincount(groups)[groups[large]][np.argsort(-values[large])[:-1]] == 1).all()
 
 
-def zoom(domain: NumericalDomain, values: np.ndarray, sigma: float, seed: int) -> list[Level]:
-    """Levels of a column as the mechanism takes them, with normal noise."""
-    rng = np.random.default_rng(seed)
-    cells, levels = grid.root_cells(domain), []
-    while len(cells):
-        index = cells.locate(values)
-        exact = np.bincount(index[index >= 0], minlength=len(cells))
-        noisy = np.rint(exact + rng.normal(0, sigma, len(cells))).astype(np.int64)
-        levels.append(Level(cells.lower, cells.upper, noisy, sigma))
-        cells = grid.refine(cells, noisy, sigma)
-    return levels
+@given(st.lists(counts, min_size=1, max_size=30), st.floats(0.1, 100), seeds)
+def test_pooled_cells_are_the_groups_with_their_sums(values, spread, seed):
+    cells, values, spreads = (
+        row_of_cells(len(values)),
+        np.array(values),
+        np.full(len(values), spread),
+    )
+    law = np.random.default_rng(seed).uniform(0, 9, len(values))
 
+    merged, sums, groups = grid.pooled(cells, values, spreads, law)
 
-def test_spikes_are_single_cells_when_noise_is_small():
-    rng = np.random.default_rng(0)
-    values = np.r_[np.zeros(9_000), np.full(500, 99_999), rng.integers(1, 50_000, 500)]
-    domain = number(0, 99_999, has_missing=True)
-    positions = np.r_[values.astype(np.int64), np.full(300, MISSING)]
-
-    cells, law, spread = grid.column_law(domain, zoom(domain, positions, 1.0, seed=1))
-
-    assert cells.lower[0] == cells.upper[0] == MISSING
-    assert_tiles(Cells(cells.lower[1:], cells.upper[1:]), 0, 99_999)
-    assert (law >= 0).all()
-    assert (spread > 0).all()
-    for spike, size in ((MISSING, 300), (0, 9_000), (99_999, 500)):
-        at = int(cells.locate(np.array([spike]))[0])
-        assert cells.lower[at] == cells.upper[at] == spike
-        assert abs(law[at] - size) < 8  # false alarms: below 1e-9 of runs with another seed
-    assert abs(law.sum() - len(positions)) < 0.05 * len(positions)
-
-
-def test_noise_alone_makes_no_spikes():
-    domain = number(0, 99_999)
-
-    cells, law, _ = grid.column_law(domain, zoom(domain, np.zeros(0, dtype=np.int64), 20.0, seed=2))
-
-    assert_tiles(cells, 0, 99_999)
-    assert cells.widths.min() > 1
-    assert law.sum() < 20 * 20.0 * len(cells)
-
-
-def test_law_of_categories_keeps_large_counts_and_levels_hidden_ones():
-    domain = CategoricalDomain('c', 'categorical', tuple('abcde'), False)
-    codes = np.arange(5)
-
-    level = Level(codes, codes, np.array([1000, 3, -4, 500, 1]), 10.0)
-    _, law, spread = grid.column_law(domain, [level])
-
-    assert law[[0, 3]].tolist() == [1000, 500]
-    assert len(set(law[[1, 2, 4]])) == 1
-    assert 0 <= law[1] < 10
-    assert (spread == 100).all()
-
-
-@given(st.lists(st.integers(-50, 2000), min_size=1, max_size=12), st.floats(0.5, 50))
-def test_law_of_categories_is_never_negative(noisy, sigma):
-    codes = np.arange(len(noisy))
-    domain = CategoricalDomain('c', 'categorical', tuple(range(len(noisy))), False)
-
-    cells, law, _ = grid.column_law(domain, [Level(codes, codes, np.array(noisy), sigma)])
-
-    assert cells.lower.tolist() == codes.tolist()
-    assert (law >= 0).all()
+    target = grid.SIGNIFICANCE * np.sqrt(spread)
+    assert groups.tolist() == pooling.pool(cells, values, spreads, target).tolist()
+    assert_tiles(merged, 0, len(values) - 1)
+    assert merged.locate(cells.lower).tolist() == groups.tolist()
+    np.testing.assert_allclose(sums, [law[groups == g].sum() for g in range(len(merged))])
 
 
 def test_within_keeps_inner_and_missing_cells():

@@ -87,6 +87,7 @@ AFTER = (
     'networks',
     'sliced_training',
     'progress',
+    'column_laws',
     'denoising',
     'redenoising',
     'hubs',
