@@ -26,8 +26,10 @@ from quality import Task, add_task_options, scores_of, task_of
 from sdv_slicedp import (
     SlicedDPSynthesizer,
     balancing,
+    column_laws,
     coupling,
     denoising,
+    grid,
     heads,
     mechanism,
     training,
@@ -77,6 +79,16 @@ def denoised_once() -> AbstractContextManager[Any]:
     return patch.object(training, 'denoise_about', lambda release, target, components: target)
 
 
+def by_least_squares() -> AbstractContextManager[Any]:
+    """Columns of numbers as least squares has them, Eq. (9), with what is negative at 0."""
+
+    def squares(levels: Any, rows: float) -> Any:
+        cells, counts, _ = grid.leaves(levels)
+        return cells, np.maximum(counts, 0.0)
+
+    return patch.object(column_laws, 'number_counts', squares)
+
+
 VARIANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     'as it is': nullcontext,
     'the target named': nullcontext,
@@ -86,6 +98,8 @@ VARIANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     'training on pairs only': without_hub_laws,
     'no pull to independence': lambda: patch.object(training, 'entropy_pull', lambda release: 0.0),
     'all components from the start': lambda: patch.object(training, 'GROWN_FROM', 10**9),
+    'numbers by least squares': by_least_squares,
+    '32 cells at first': lambda: patch.object(grid, 'ROOT_CELLS', 32),
     'no shrinkage of pairs': without_shrinkage,
     'pairs denoised once': denoised_once,
     'hubs by the mixture alone': lambda: patch.object(heads, 'KEPT', 1.0),

@@ -11,6 +11,7 @@ import pytest
 from sdv_slicedp import (
     balancing,
     cli,
+    column_laws,
     coupling,
     discovery,
     fitting,
@@ -211,7 +212,7 @@ def defaults():
 def _written(value):
     if value is None or isinstance(value, str):
         return value or 'none'
-    return f'{value:g}'
+    return str(value) if isinstance(value, tuple) else f'{value:g}'
 
 
 def test_the_table_of_defaults_is_that_of_the_code():
