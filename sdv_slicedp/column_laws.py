@@ -65,18 +65,15 @@ def number_counts(levels: Sequence[Level], rows: float) -> tuple[Cells, Floats]:
     if missing < len(above.cells):
         ranges = np.array([missing]), np.array([len(above.cells)])
         masses += _divided(above, *ranges, rows - masses[:, :missing].sum(axis=1, keepdims=True))
-    leaves = [(above.cells.lower[above.is_leaf], above.cells.upper[above.is_leaf])]
-    counts = [masses.mean(axis=0)[above.is_leaf]]
+    leaves = [(above, masses.mean(axis=0), above.spread)]
     for below in finer:
         parent = above.cells.locate(below.cells.lower)
         first = np.flatnonzero(np.r_[True, np.diff(parent) > 0])
         masses = _divided(below, first, np.r_[first[1:], len(parent)], masses[:, parent[first]])
-        leaves.append((below.cells.lower[below.is_leaf], below.cells.upper[below.is_leaf]))
-        counts.append(masses.mean(axis=0)[below.is_leaf])
+        leaves.append((below, masses.mean(axis=0), below.spread))
         above = below
-    lower, upper = (np.concatenate(ends) for ends in zip(*leaves, strict=True))
-    order = np.argsort(lower, kind='stable')
-    return Cells(lower[order], upper[order]), np.concatenate(counts)[order]
+    cells, counts, _ = grid.sorted_leaves(leaves)
+    return cells, counts
 
 
 def _divided(nodes: Nodes, first: Integers, last: Integers, masses: Floats) -> Floats:

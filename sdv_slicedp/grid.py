@@ -158,7 +158,7 @@ def consistent_leaves(
             below.spread * (1 - gain) + gain**2 * spread[parent],
         )
         leaves.append((below, counts, spread))
-    return _sorted_leaves(leaves)
+    return sorted_leaves(leaves)
 
 
 class Nodes:
@@ -204,9 +204,14 @@ def _with_children(cells: Cells, counts: Floats, variance: float, below: Nodes) 
     return nodes
 
 
-def _sorted_leaves(
+def sorted_leaves(
     leaves: Sequence[tuple[Nodes, Floats, Floats]],
 ) -> tuple[Cells, Floats, Floats]:
+    """Cells without children of all levels in order, with their counts and variances.
+
+    Args:
+        leaves: Each level with counts of its cells and their variances.
+    """
     lower = np.concatenate([nodes.cells.lower[nodes.is_leaf] for nodes, _, _ in leaves])
     upper = np.concatenate([nodes.cells.upper[nodes.is_leaf] for nodes, _, _ in leaves])
     counts = np.concatenate([counts[nodes.is_leaf] for nodes, counts, _ in leaves])
