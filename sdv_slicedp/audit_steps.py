@@ -22,11 +22,12 @@ from sdv_slicedp.curator import Curator
 from sdv_slicedp.domain import CategoricalDomain, ColumnDomain, NumericalDomain
 from sdv_slicedp.grid import Cells
 from sdv_slicedp.ledger import Entry, Ledger, LedgerEntry, ProjectionEntry
+from sdv_slicedp.levels import Level
 from sdv_slicedp.mechanism import measure, measure_projection
 from sdv_slicedp.noise import admissible_sigma, partition_threshold
 from sdv_slicedp.projection import Projection
 from sdv_slicedp.projection_privacy import PITCH_UNIT, calibrate_projection
-from sdv_slicedp.release import ColumnRelease, Level
+from sdv_slicedp.release import ColumnRelease
 from sdv_slicedp.slices import column_pairs
 from sdv_slicedp.spending import ADD_OR_REMOVE_ONE, REPLACE_ONE
 from sdv_slicedp.table_stages import measure_pairs

@@ -16,8 +16,8 @@ from scipy.special import ndtr
 from sdv_slicedp import grid
 from sdv_slicedp.domain import MISSING, CategoricalDomain, ColumnDomain
 from sdv_slicedp.grid import Cells, Floats, Integers, Nodes
+from sdv_slicedp.levels import Level
 from sdv_slicedp.pooling import SIGNIFICANCE
-from sdv_slicedp.release import Level
 
 FLOOR = 0.1
 """Noise scales of count that hidden categories keep, so that no part of a domain is lost."""

@@ -20,8 +20,8 @@ from sdv_slicedp.domain import (
     CategoricalDomain,
     NumericalDomain,
 )
+from sdv_slicedp.levels import Level
 from sdv_slicedp.pooling import SIGNIFICANCE, pool
-from sdv_slicedp.release import Level
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

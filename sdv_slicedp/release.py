@@ -8,46 +8,19 @@ cost no privacy. It is saved as plain arrays and JSON (``release_file.py``), nev
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sdv_slicedp import embedding
 from sdv_slicedp.accounting import NEIGHBORING_RELATION, REPLACE_ONE, validate_budget
 from sdv_slicedp.artefact import Artefact, check_scale, freeze
 from sdv_slicedp.domain import MAX_UNITS, CategoricalDomain, ColumnDomain, NumericalDomain
 from sdv_slicedp.ledger import Entry, LedgerEntry, ProjectionEntry
+from sdv_slicedp.levels import Integers, Level, check_cells, estimated_rows
 from sdv_slicedp.projection import Projection
-
-Integers = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class Level(Artefact):
-    """One one-column slice: noisy counts of disjoint cells of a column.
-
-    Attributes:
-        lower: Smallest grid position of each cell, ascending, shape ``(cells,)``; for discrete
-            columns the category code, for missing numbers ``domain.MISSING``.
-        upper: Largest grid position of each cell, inclusive.
-        counts: Noisy counts.
-        sigma: Their noise scale.
-    """
-
-    lower: Integers
-    upper: Integers
-    counts: Integers
-    sigma: float
-
-    def __post_init__(self) -> None:
-        """Check the cells and make the arrays immutable."""
-        freeze(self, 'lower', 'upper', 'counts')
-        _check_cells(self.lower, self.upper, self.counts)
-        check_scale(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +51,7 @@ class ColumnRelease(Artefact):
         if not all(isinstance(level, Level) for level in self.levels):
             raise TypeError('levels must be a sequence of Level.')
         freeze(self, 'fine_lower', 'fine_upper', 'bins')
-        _check_cells(self.fine_lower, self.fine_upper, self.bins)
+        check_cells(self.fine_lower, self.fine_upper, self.bins)
         used = np.unique(self.bins)
         if len(used) != self.n_bins or np.any(used != np.arange(len(used))):
             raise ValueError(f'bins must be the numbers 0 to n_bins - 1 = {self.n_bins - 1}.')
@@ -217,19 +190,6 @@ _PARTS: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def estimated_rows(columns: Iterable[Sequence[Level]]) -> float:
-    """Number of rows, at least 1, from the slices of each column, Eq. (54).
-
-    Every column's first slice counts all rows; the totals are averaged by inverse variance.
-    """
-    first = [levels[0] for levels in columns if levels and levels[0].counts.size]
-    if not first:
-        return 1.0
-    totals = np.array([float(level.counts.sum()) for level in first])
-    precision = np.array([1 / (level.counts.size * level.sigma**2) for level in first])
-    return max(1.0, float(totals @ precision / precision.sum()))
-
-
 def _named(kind: type | tuple[type, ...]) -> str:
     kinds = kind if isinstance(kind, tuple) else (kind,)
     return ' or '.join(kind.__name__ for kind in kinds)
@@ -262,13 +222,6 @@ def _check_mechanism(release: Release) -> None:
     ]
     if recorded != [facts]:
         raise ValueError('the projection is not the one in the ledger.')
-
-
-def _check_cells(lower: Integers, upper: Integers, values: Integers) -> None:
-    if not (lower.ndim == 1 and lower.shape == upper.shape == values.shape):
-        raise ValueError(f'cells must be vectors of one length, got {lower.shape}, {upper.shape}.')
-    if np.any(lower > upper) or np.any(upper[:-1] >= lower[1:]):
-        raise ValueError('cells must be ascending and disjoint.')
 
 
 def _check_shape(marginal: Marginal, columns: tuple[ColumnRelease, ...]) -> None:

@@ -16,8 +16,9 @@ import numpy.typing as npt
 from sdv_slicedp.errors import ReleaseFormatError
 from sdv_slicedp.json_records import Record, checked, domain_of, domain_record, size
 from sdv_slicedp.ledger import Entry, LedgerEntry, ProjectionEntry
+from sdv_slicedp.levels import Level
 from sdv_slicedp.projection import Projection
-from sdv_slicedp.release import ColumnRelease, Level, Marginal, Release
+from sdv_slicedp.release import ColumnRelease, Marginal, Release
 
 ARRAYS = (
     'level_lower',

@@ -13,7 +13,8 @@ from sdv_slicedp import pooling
 from sdv_slicedp.column_laws import column_law
 from sdv_slicedp.domain import MISSING, CategoricalDomain, ColumnDomain
 from sdv_slicedp.grid import Cells, Floats, Integers
-from sdv_slicedp.release import ColumnRelease, Release, estimated_rows
+from sdv_slicedp.levels import estimated_rows
+from sdv_slicedp.release import ColumnRelease, Release
 
 Pair = tuple[int, int]
 

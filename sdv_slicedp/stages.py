@@ -16,8 +16,8 @@ from sdv_slicedp import discovery, grid
 from sdv_slicedp.domain import MISSING, CategoricalDomain, ColumnDomain, NumericalDomain
 from sdv_slicedp.errors import PrivacyError
 from sdv_slicedp.grid import Cells
+from sdv_slicedp.levels import Level
 from sdv_slicedp.noise import MAX_SIGMA, admissible_sigma
-from sdv_slicedp.release import Level
 from sdv_slicedp.slices import HistogramPlan
 
 if TYPE_CHECKING:

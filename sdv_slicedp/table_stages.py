@@ -17,8 +17,9 @@ from sdv_slicedp.accounting import LedgerEntry, rescale, scale_to_budget
 from sdv_slicedp.column_laws import column_law
 from sdv_slicedp.denoising import denoise_pairs
 from sdv_slicedp.domain import NumericalDomain
+from sdv_slicedp.levels import estimated_rows
 from sdv_slicedp.noise import admissible_sigma
-from sdv_slicedp.release import ColumnRelease, Marginal, Release, estimated_rows
+from sdv_slicedp.release import ColumnRelease, Marginal, Release
 from sdv_slicedp.slices import HistogramPlan, Pair
 from sdv_slicedp.stages import Column, equal_sigma
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from sdv_slicedp.accounting import LedgerEntry
 from sdv_slicedp.domain import CategoricalDomain
-from sdv_slicedp.release import ColumnRelease, Level, Marginal, Release
+from sdv_slicedp.levels import Level
+from sdv_slicedp.release import ColumnRelease, Marginal, Release
 
 
 def categorical_column(counts: np.ndarray, sigma: float, name: str) -> ColumnRelease:

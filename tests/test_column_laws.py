@@ -10,7 +10,7 @@ from sdv_slicedp import column_laws, grid
 from sdv_slicedp.column_laws import SHARE_SCALES, column_law, left_mass, number_counts
 from sdv_slicedp.domain import MISSING, CategoricalDomain, NumericalDomain
 from sdv_slicedp.grid import Cells
-from sdv_slicedp.release import Level
+from sdv_slicedp.levels import Level
 
 pytestmark = pytest.mark.filterwarnings('error')
 

@@ -10,7 +10,8 @@ from sdv_slicedp import denoising, hubs
 from sdv_slicedp.accounting import LedgerEntry
 from sdv_slicedp.column_laws import column_law
 from sdv_slicedp.domain import NumericalDomain
-from sdv_slicedp.release import ColumnRelease, Level, Marginal, Release
+from sdv_slicedp.levels import Level
+from sdv_slicedp.release import ColumnRelease, Marginal, Release
 
 pytestmark = pytest.mark.filterwarnings('error')
 

@@ -20,10 +20,11 @@ from sdv_slicedp.domain import CategoricalDomain, NumericalDomain
 from sdv_slicedp.errors import DomainError, PrivacyError
 from sdv_slicedp.grid import Cells
 from sdv_slicedp.ledger import DIRECTIONS
+from sdv_slicedp.levels import Level
 from sdv_slicedp.mechanism import measure, measure_projection
 from sdv_slicedp.projection_privacy import calibrate_projection
 from sdv_slicedp.projection_stages import ProjectionPlan
-from sdv_slicedp.release import ColumnRelease, Level, Release
+from sdv_slicedp.release import ColumnRelease, Release
 
 pytestmark = pytest.mark.filterwarnings('error')
 

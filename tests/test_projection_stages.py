@@ -13,6 +13,7 @@ from sdv_slicedp.accounting import REPLACE_ONE, LedgerEntry
 from sdv_slicedp.domain import MISSING, CategoricalDomain, NumericalDomain
 from sdv_slicedp.errors import PrivacyError
 from sdv_slicedp.ledger import DIRECTIONS
+from sdv_slicedp.levels import Level
 from sdv_slicedp.projection_stages import (
     MOST_VALUES,
     ProjectionPlan,
@@ -21,7 +22,6 @@ from sdv_slicedp.projection_stages import (
     released_columns,
     share_budget,
 )
-from sdv_slicedp.release import Level
 from sdv_slicedp.slice_energy import energy_bound, largest_energy
 from sdv_slicedp.stages import Column, equal_sigma
 

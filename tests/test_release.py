@@ -19,8 +19,9 @@ from sdv_slicedp.directions import draw_directions
 from sdv_slicedp.domain import MAX_UNITS, MISSING, CategoricalDomain, NumericalDomain
 from sdv_slicedp.errors import ReleaseFormatError
 from sdv_slicedp.ledger import DIRECTIONS, LedgerEntry, ProjectionEntry
+from sdv_slicedp.levels import Level
 from sdv_slicedp.projection import Projection
-from sdv_slicedp.release import ColumnRelease, Level, Marginal, Release
+from sdv_slicedp.release import ColumnRelease, Marginal, Release
 
 SHARED = [HealthCheck.function_scoped_fixture]
 quick = examples(40, suppress_health_check=SHARED)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from sdv_slicedp import slices
 from sdv_slicedp.domain import MISSING, CategoricalDomain, NumericalDomain
 from sdv_slicedp.grid import Cells
-from sdv_slicedp.release import ColumnRelease, Level
+from sdv_slicedp.levels import Level
+from sdv_slicedp.release import ColumnRelease
 from sdv_slicedp.slices import HistogramPlan
 
 pytestmark = pytest.mark.filterwarnings('error')

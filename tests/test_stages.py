@@ -9,7 +9,7 @@ from sdv_slicedp import accounting, noise, slices, stages, table_stages
 from sdv_slicedp.accounting import Ledger, LedgerEntry, mu_squared
 from sdv_slicedp.curator import Curator
 from sdv_slicedp.domain import MISSING, CategoricalDomain, NumericalDomain
-from sdv_slicedp.release import Level
+from sdv_slicedp.levels import Level
 from sdv_slicedp.stages import Column
 
 pytestmark = pytest.mark.filterwarnings('error')

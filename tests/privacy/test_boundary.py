@@ -66,6 +66,7 @@ MAY_IMPORT = {
 """Who may import the modules that private rows pass through."""
 AFTER = (
     'release',
+    'levels',
     'release_plot',
     'release_file',
     'release_manifest',
