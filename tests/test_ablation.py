@@ -6,16 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdv_slicedp import (
-    balancing,
-    column_laws,
-    coupling,
-    denoising,
-    grid,
-    heads,
-    mechanism,
-    training,
-)
+from sdv_slicedp import balancing, coupling, denoising, heads, mechanism, training
 from sdv_slicedp.accounting import Ledger
 from sdv_slicedp.domain import CategoricalDomain, NumericalDomain
 from sdv_slicedp.levels import Level
@@ -50,8 +41,8 @@ def test_every_variant_leaves_the_package_as_it_was():
             heads.KEPT,
             balancing.MOST_BALANCED,
             coupling.COUPLED_FROM,
-            column_laws.number_counts,
-            grid.ROOT_CELLS,
+            ablation.column_laws.number_counts,
+            ablation.grid.ROOT_CELLS,
         )
 
     before = state()
@@ -80,10 +71,13 @@ def test_numbers_by_least_squares_have_its_counts():
     level = Level(cells, cells, np.array([900, -7, 4, 1100]), 5.0)
     domain = NumericalDomain('x', 'numerical', 0, 3, (1, 1), False)
     with ablation.VARIANTS['numbers by least squares']():
-        _, counts = column_laws.column_law(domain, [level], 2000.0)
+        _, counts = ablation.column_laws.column_law(domain, [level], 2000.0)
     assert counts.tolist() == [900, 0, 4, 1100]
     with ablation.VARIANTS['32 cells at first']():
-        assert len(grid.root_cells(NumericalDomain('x', 'numerical', 0, 99, (1, 1), False))) == 32
+        assert (
+            len(ablation.grid.root_cells(NumericalDomain('x', 'numerical', 0, 99, (1, 1), False)))
+            == 32
+        )
 
 
 def test_figures():
