@@ -126,7 +126,7 @@ def left_mass(
     even = whole * widths[0] / (widths[0] + widths[1])
     points = [even, np.zeros_like(whole), whole]
     evidence = [-((seen - x) ** 2) / (2 * noise) - np.log(noise) / 2 for x in points]
-    means = points
+    means = list(points)
     for scale in SHARE_SCALES:
         prior = (scale * whole) ** 2
         both = prior + noise
@@ -164,10 +164,10 @@ def sum_variances(levels: Sequence[Level], groups: Integers) -> Floats:
     """
     cells, _, _ = grid.leaves(levels)
     found = np.zeros(int(groups.max(initial=-1)) + 1)
-    places = [cells.locate(level.lower) for level in levels]
-    for i in range(len(places) - 1):
-        finer = Cells(levels[i + 1].lower, levels[i + 1].upper)
-        places[i] = np.where(finer.locate(levels[i].lower) < 0, places[i], -1)
+    places = [
+        np.where(nodes.is_leaf, cells.locate(nodes.cells.lower), -1)
+        for nodes in grid.combined(levels)
+    ]
     for group in range(len(found)):
         member = np.append(groups == group, False)
         only = [

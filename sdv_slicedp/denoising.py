@@ -18,7 +18,7 @@ from sdv_slicedp.grid import Cells, Floats
 from sdv_slicedp.hubs import HubLaw
 from sdv_slicedp.release import ColumnRelease, Marginal, Release
 from sdv_slicedp.shrinkage import denoised_interaction, denoised_three_way
-from sdv_slicedp.slices import leaf_bins
+from sdv_slicedp.slices import leaf_bins, leaf_fine_cells
 
 
 @dataclass(frozen=True)
@@ -157,8 +157,7 @@ def to_simplex(counts: Floats, variance: Floats, rows: float) -> Floats:
 
 def _within_bins(column: ColumnRelease, cells: Cells, counts: Floats, law: Floats) -> Floats:
     """Law over the fine cells: the pair cells' law, divided by the leaves' counts inside each."""
-    within = Cells(column.fine_lower, column.fine_upper).locate(cells.lower)
-    fine = np.bincount(within, counts, len(column.bins))
+    fine = np.bincount(leaf_fine_cells(column, cells), counts, len(column.bins))
     mass = np.bincount(column.bins, fine, column.n_bins)
     size = np.bincount(column.bins, minlength=column.n_bins)
     empty = mass[column.bins] <= 0

@@ -107,7 +107,12 @@ def bin_laws(columns: Sequence[ColumnRelease]) -> list[Floats]:
 
 def leaf_bins(column: ColumnRelease, cells: Cells) -> Integers:
     """Pair cell of each leaf of a column."""
-    return column.bins[Cells(column.fine_lower, column.fine_upper).locate(cells.lower)]
+    return column.bins[leaf_fine_cells(column, cells)]
+
+
+def leaf_fine_cells(column: ColumnRelease, cells: Cells) -> Integers:
+    """Fine cell of each leaf of a column: itself, but in releases of before."""
+    return Cells(column.fine_lower, column.fine_upper).locate(cells.lower)
 
 
 def allocate(

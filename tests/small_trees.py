@@ -42,3 +42,11 @@ def least_squares(
     matrix = design(levels, leaves) * weight[:, None]
     solution = np.linalg.lstsq(matrix, np.concatenate(noisy) * weight, rcond=None)[0]
     return solution, np.linalg.inv(matrix.T @ matrix)
+
+
+def assert_tiles(cells: Cells, lower: int, upper: int) -> None:
+    """The cells are sorted, disjoint and cover ``lower..upper`` exactly."""
+    assert int(cells.lower[0]) == lower
+    assert int(cells.upper[-1]) == upper
+    assert (cells.lower <= cells.upper).all()
+    assert (cells.lower[1:] == cells.upper[:-1] + 1).all()

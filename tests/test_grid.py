@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from small_trees import design, least_squares, random_tree
+from small_trees import assert_tiles, design, least_squares, random_tree
 
 from sdv_slicedp import grid, pooling
 from sdv_slicedp.discovery import TIME_STEPS
@@ -23,14 +23,6 @@ def number(lower, upper, *, sdtype='numerical', step=(1, 1), has_missing=False):
 
 def row_of_cells(n: int, first: int = 0) -> Cells:
     return Cells(np.arange(first, first + n), np.arange(first, first + n))
-
-
-def assert_tiles(cells: Cells, lower: int, upper: int) -> None:
-    """The cells are sorted, disjoint and cover ``lower..upper`` exactly."""
-    assert int(cells.lower[0]) == lower
-    assert int(cells.upper[-1]) == upper
-    assert (cells.lower <= cells.upper).all()
-    assert (cells.lower[1:] == cells.upper[:-1] + 1).all()
 
 
 def assert_runs(groups: np.ndarray) -> None:
@@ -296,11 +288,8 @@ def test_packed_groups_hold_enough_but_the_last(values, target):
 
 @given(st.lists(counts, min_size=1, max_size=30), st.floats(0.1, 100), seeds)
 def test_pooled_cells_are_the_groups_with_their_sums(values, spread, seed):
-    cells, values, spreads = (
-        row_of_cells(len(values)),
-        np.array(values),
-        np.full(len(values), spread),
-    )
+    values, spreads = np.array(values), np.full(len(values), spread)
+    cells = row_of_cells(len(values))
     law = np.random.default_rng(seed).uniform(0, 9, len(values))
 
     merged, sums, groups = grid.pooled(cells, values, spreads, law)

@@ -49,7 +49,7 @@ def test_the_ledger_has_the_slices_and_stays_within_the_budget(share):
 def test_the_laws_of_a_slice_are_near_exact_sampling(width, hub, monkeypatch):
     from sdv_slicedp.generator import draw_cells
 
-    noise = np.random.default_rng(0)  # how normal a sum is depends on the noise of the pairs
+    noise = np.random.default_rng(1)  # how normal a sum is depends on the noise of the pairs
     for module in ('sdv_slicedp.curator', 'random_slices'):
         monkeypatch.setattr(
             f'{module}.discrete_gaussian',
@@ -68,6 +68,6 @@ def test_the_laws_of_a_slice_are_near_exact_sampling(width, hub, monkeypatch):
         sampled = np.bincount(cell, minlength=height * length).reshape(height, length) / n_rows
         exact = law.exact(synthesizer.laws).numpy()
         assert np.abs(exact - sampled).sum() / 2 < 0.01
-        if hub == 'none':  # five columns: nearly normal, unless one has spikes; two are not
+        if hub == 'none':  # five columns: nearly normal, unless noise picks spikes; two are not
             normal = law.normal(synthesizer.laws).numpy()
-            assert (np.abs(normal - sampled).sum() / 2 < 0.2) == (width == 0)
+            assert (np.abs(normal - sampled).sum() / 2 < 0.1) == (width == 0)
